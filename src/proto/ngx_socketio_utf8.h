@@ -1,0 +1,28 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+#ifndef _NGX_SOCKETIO_UTF8_H_INCLUDED_
+#define _NGX_SOCKETIO_UTF8_H_INCLUDED_
+
+
+#include "proto/ngx_socketio_core.h"
+
+
+/*
+ * Validates UTF-8 as RFC 3629, 4 defines it, in as many pieces as it comes
+ * in.  *state is 0 before the first piece and is kept between the pieces; a
+ * text is complete only if *state is 0 after the last one.
+ *
+ * NGX_OK     valid up to "last", perhaps in the middle of a character
+ * NGX_ERROR  a byte that no continuation can make valid: overlong forms,
+ *            surrogates and code points above U+10FFFF are refused at the
+ *            first byte that gives them away (RFC 6455, 8.1 lets us fail
+ *            before the end of the message); *state is unspecified then
+ */
+ngx_int_t ngx_socketio_utf8_check(uint32_t *state, u_char *p, u_char *last);
+
+
+#endif /* _NGX_SOCKETIO_UTF8_H_INCLUDED_ */
