@@ -1,0 +1,427 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+#include "proto/ngx_socketio_eio_session.h"
+
+
+static ngx_uint_t ngx_socketio_eio_get(ngx_socketio_eio_session_t *s,
+    ngx_uint_t pending);
+static ngx_uint_t ngx_socketio_eio_post(ngx_socketio_eio_session_t *s);
+static ngx_uint_t ngx_socketio_eio_packet(ngx_socketio_eio_session_t *s,
+    ngx_socketio_eio_conf_t *conf, ngx_socketio_eio_event_e event,
+    uint64_t now);
+static ngx_uint_t ngx_socketio_eio_probe(ngx_socketio_eio_session_t *s,
+    ngx_socketio_eio_event_e event);
+static ngx_uint_t ngx_socketio_eio_kick(ngx_socketio_eio_session_t *s);
+static ngx_uint_t ngx_socketio_eio_time(ngx_socketio_eio_session_t *s,
+    ngx_socketio_eio_conf_t *conf, uint64_t now);
+
+
+static ngx_str_t  ngx_socketio_reasons[] = {
+    ngx_string(""),
+    ngx_string("transport close"),
+    ngx_string("transport error"),
+    ngx_string("parse error"),
+    ngx_string("ping timeout"),
+    ngx_string("forced close"),
+    ngx_string("forced server close"),
+    ngx_string("client namespace disconnect"),
+    ngx_string("server namespace disconnect"),
+    ngx_string("server shutting down")
+};
+
+
+ngx_str_t *
+ngx_socketio_reason(ngx_uint_t reason)
+{
+    if (reason >= NGX_SOCKETIO_REASON_LAST) {
+        reason = NGX_SOCKETIO_REASON_NONE;
+    }
+
+    return &ngx_socketio_reasons[reason];
+}
+
+
+void
+ngx_socketio_eio_begin(ngx_socketio_eio_session_t *s,
+    ngx_socketio_eio_conf_t *conf, ngx_uint_t transport, uint64_t now)
+{
+    ngx_memzero(s, sizeof(ngx_socketio_eio_session_t));
+
+    s->transport = (uint8_t) transport;
+    s->beat.at = now + conf->interval;
+}
+
+
+ngx_uint_t
+ngx_socketio_eio_step(ngx_socketio_eio_session_t *s,
+    ngx_socketio_eio_conf_t *conf, ngx_socketio_eio_event_e event,
+    uint64_t now)
+{
+    switch (event) {
+
+    case NGX_SOCKETIO_EIO_EV_GET:
+    case NGX_SOCKETIO_EIO_EV_GET_PENDING:
+        return ngx_socketio_eio_get(s,
+                                    event == NGX_SOCKETIO_EIO_EV_GET_PENDING);
+
+    case NGX_SOCKETIO_EIO_EV_GET_GONE:
+        s->get = 0;
+        return ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_TRANSPORT_ERROR);
+
+    case NGX_SOCKETIO_EIO_EV_POST:
+        return ngx_socketio_eio_post(s);
+
+    case NGX_SOCKETIO_EIO_EV_POST_DONE:
+        s->post = 0;
+        return 0;
+
+    case NGX_SOCKETIO_EIO_EV_POST_GONE:
+    case NGX_SOCKETIO_EIO_EV_POST_BAD:
+        s->post = 0;
+        return ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_TRANSPORT_ERROR);
+
+    case NGX_SOCKETIO_EIO_EV_PARSE_ERROR:
+        return ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_PARSE_ERROR);
+
+    case NGX_SOCKETIO_EIO_EV_BAD_PACKET:
+        return ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_FORCED);
+
+    case NGX_SOCKETIO_EIO_EV_BAD_STATE:
+        return ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_FORCED_SERVER);
+
+    case NGX_SOCKETIO_EIO_EV_CLOSE:
+    case NGX_SOCKETIO_EIO_EV_PING:
+    case NGX_SOCKETIO_EIO_EV_PONG:
+    case NGX_SOCKETIO_EIO_EV_MESSAGE:
+        return ngx_socketio_eio_packet(s, conf, event, now);
+
+    case NGX_SOCKETIO_EIO_EV_PROBE_OPEN:
+    case NGX_SOCKETIO_EIO_EV_PROBE_PING:
+    case NGX_SOCKETIO_EIO_EV_PROBE_UPGRADE:
+    case NGX_SOCKETIO_EIO_EV_PROBE_LOST:
+        return ngx_socketio_eio_probe(s, event);
+
+    case NGX_SOCKETIO_EIO_EV_WS_CLOSE:
+        return ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_TRANSPORT_CLOSE);
+
+    case NGX_SOCKETIO_EIO_EV_WS_ERROR:
+        return ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_TRANSPORT_ERROR);
+
+    case NGX_SOCKETIO_EIO_EV_KICK:
+        return ngx_socketio_eio_kick(s);
+
+    case NGX_SOCKETIO_EIO_EV_TIME:
+        return ngx_socketio_eio_time(s, conf, now);
+    }
+
+    return 0;
+}
+
+
+ngx_uint_t
+ngx_socketio_eio_end(ngx_socketio_eio_session_t *s, ngx_uint_t reason)
+{
+    ngx_uint_t  actions;
+
+    if (s->state == NGX_SOCKETIO_EIO_CLOSED) {
+        return 0;
+    }
+
+    actions = NGX_SOCKETIO_EIO_FORGET;
+
+    if (s->state == NGX_SOCKETIO_EIO_OPENED) {
+        s->reason = (uint8_t) reason;
+        actions |= NGX_SOCKETIO_EIO_END;
+    }
+
+    s->state = NGX_SOCKETIO_EIO_CLOSED;
+
+    if (s->get) {
+        actions |= NGX_SOCKETIO_EIO_RING_GET;
+    }
+
+    if (s->post) {
+        actions |= NGX_SOCKETIO_EIO_RING_POST;
+    }
+
+    if (s->probe || s->transport == NGX_SOCKETIO_EIO_WEBSOCKET) {
+        actions |= NGX_SOCKETIO_EIO_RING_WS;
+    }
+
+    return actions;
+}
+
+
+static ngx_uint_t
+ngx_socketio_eio_get(ngx_socketio_eio_session_t *s, ngx_uint_t pending)
+{
+    if (s->transport != NGX_SOCKETIO_EIO_POLLING) {
+        return NGX_SOCKETIO_EIO_REFUSE;
+    }
+
+    if (s->get) {
+        /* a second GET: both end, and so does the session (engine.io, 6) */
+        return NGX_SOCKETIO_EIO_REFUSE_EMPTY
+               |ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_TRANSPORT_ERROR);
+    }
+
+    if (pending || s->ping || s->state != NGX_SOCKETIO_EIO_OPENED) {
+        return NGX_SOCKETIO_EIO_ANSWER;
+    }
+
+    s->get = 1;
+
+    /* a client that upgrades finishes its GET first: it must not wait long */
+
+    return s->probe ? NGX_SOCKETIO_EIO_PARK_SHORT : NGX_SOCKETIO_EIO_PARK;
+}
+
+
+static ngx_uint_t
+ngx_socketio_eio_post(ngx_socketio_eio_session_t *s)
+{
+    if (s->transport != NGX_SOCKETIO_EIO_POLLING) {
+        return NGX_SOCKETIO_EIO_REFUSE;
+    }
+
+    if (s->post) {
+        return NGX_SOCKETIO_EIO_REFUSE_EMPTY
+               |ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_TRANSPORT_ERROR);
+    }
+
+    s->post = 1;
+
+    return NGX_SOCKETIO_EIO_ACCEPT;
+}
+
+
+static ngx_uint_t
+ngx_socketio_eio_packet(ngx_socketio_eio_session_t *s,
+    ngx_socketio_eio_conf_t *conf, ngx_socketio_eio_event_e event,
+    uint64_t now)
+{
+    if (s->state != NGX_SOCKETIO_EIO_OPENED) {
+        return 0;
+    }
+
+    switch (event) {
+
+    case NGX_SOCKETIO_EIO_EV_CLOSE:
+
+        if (s->transport == NGX_SOCKETIO_EIO_WEBSOCKET) {
+            /* clients close the websocket instead (engine.io, 5) */
+            return 0;
+        }
+
+        s->polite = 1;
+        return ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_TRANSPORT_CLOSE);
+
+    case NGX_SOCKETIO_EIO_EV_PING:
+        /* revision 4: only the server pings */
+        return ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_TRANSPORT_ERROR);
+
+    case NGX_SOCKETIO_EIO_EV_PONG:
+        s->ping = 0;
+        ngx_socketio_eio_pong(&s->beat, conf, now);
+        return 0;
+
+    default: /* NGX_SOCKETIO_EIO_EV_MESSAGE */
+        ngx_socketio_eio_heard(&s->beat, conf, now);
+        return NGX_SOCKETIO_EIO_ACCEPT;
+    }
+}
+
+
+static ngx_uint_t
+ngx_socketio_eio_probe(ngx_socketio_eio_session_t *s,
+    ngx_socketio_eio_event_e event)
+{
+    ngx_uint_t  actions;
+
+    actions = s->get ? NGX_SOCKETIO_EIO_RING_GET : 0;
+
+    switch (event) {
+
+    case NGX_SOCKETIO_EIO_EV_PROBE_OPEN:
+
+        if (s->state != NGX_SOCKETIO_EIO_OPENED
+            || s->transport != NGX_SOCKETIO_EIO_POLLING
+            || s->probe)
+        {
+            return NGX_SOCKETIO_EIO_DROP;
+        }
+
+        s->probe = NGX_SOCKETIO_EIO_PROBE_OPENED;
+        return NGX_SOCKETIO_EIO_ACCEPT;
+
+    case NGX_SOCKETIO_EIO_EV_PROBE_PING:
+
+        if (s->state == NGX_SOCKETIO_EIO_CLOSED) {
+            return NGX_SOCKETIO_EIO_DROP;
+        }
+
+        s->probe = NGX_SOCKETIO_EIO_PROBED;
+        return NGX_SOCKETIO_EIO_PROBE_PONG|actions;
+
+    case NGX_SOCKETIO_EIO_EV_PROBE_UPGRADE:
+
+        s->probe = NGX_SOCKETIO_EIO_NO_PROBE;
+
+        if (s->state == NGX_SOCKETIO_EIO_CLOSED) {
+            return NGX_SOCKETIO_EIO_DROP;
+        }
+
+        /* a ping that no GET took goes out on the websocket: s->ping stays */
+
+        s->transport = NGX_SOCKETIO_EIO_WEBSOCKET;
+        return NGX_SOCKETIO_EIO_SWITCH|actions;
+
+    default: /* NGX_SOCKETIO_EIO_EV_PROBE_LOST */
+        s->probe = NGX_SOCKETIO_EIO_NO_PROBE;
+        return NGX_SOCKETIO_EIO_DROP;
+    }
+}
+
+
+/*
+ * The sockets end at once; what is queued goes out first, then the close.
+ * A polling client without a GET may come for it until the caller's deadline.
+ */
+
+static ngx_uint_t
+ngx_socketio_eio_kick(ngx_socketio_eio_session_t *s)
+{
+    ngx_uint_t  actions;
+
+    if (s->state != NGX_SOCKETIO_EIO_OPENED) {
+        return 0;
+    }
+
+    s->state = NGX_SOCKETIO_EIO_LINGERS;
+    s->reason = NGX_SOCKETIO_REASON_SERVER_NSP;
+
+    actions = NGX_SOCKETIO_EIO_END;
+
+    if (s->get) {
+        actions |= NGX_SOCKETIO_EIO_RING_GET;
+    }
+
+    if (s->transport == NGX_SOCKETIO_EIO_WEBSOCKET) {
+        actions |= NGX_SOCKETIO_EIO_RING_WS;
+    }
+
+    return actions;
+}
+
+
+static ngx_uint_t
+ngx_socketio_eio_time(ngx_socketio_eio_session_t *s,
+    ngx_socketio_eio_conf_t *conf, uint64_t now)
+{
+    if (s->state != NGX_SOCKETIO_EIO_OPENED
+        || s->transport != NGX_SOCKETIO_EIO_POLLING)
+    {
+        return 0;
+    }
+
+    switch (ngx_socketio_eio_beat(&s->beat, conf, now)) {
+
+    case NGX_AGAIN:
+        s->ping = 1;
+        return s->get ? NGX_SOCKETIO_EIO_RING_GET : 0;
+
+    case NGX_DONE:
+        return ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_PING_TIMEOUT);
+
+    default:
+        return 0;
+    }
+}
+
+
+ngx_socketio_eio_answer_e
+ngx_socketio_eio_answer(ngx_socketio_eio_session_t *s, ngx_uint_t pending,
+    ngx_uint_t parked, ngx_uint_t *ping)
+{
+    *ping = 0;
+
+    if (s->state == NGX_SOCKETIO_EIO_CLOSED) {
+        s->get = 0;
+        return s->polite ? NGX_SOCKETIO_EIO_SEND_NOOP
+                         : NGX_SOCKETIO_EIO_SEND_CLOSE;
+    }
+
+    if (s->transport == NGX_SOCKETIO_EIO_WEBSOCKET) {
+        /* parked when "5" came: the outbox belongs to the websocket */
+        s->get = 0;
+        return NGX_SOCKETIO_EIO_SEND_CLOSE;
+    }
+
+    if (pending || (s->ping && s->state == NGX_SOCKETIO_EIO_OPENED)) {
+        *ping = s->ping;
+        s->ping = 0;
+        s->get = 0;
+        return NGX_SOCKETIO_EIO_SEND;
+    }
+
+    if (s->state == NGX_SOCKETIO_EIO_LINGERS) {
+        s->get = 0;
+        return parked ? NGX_SOCKETIO_EIO_SEND_CLOSE
+                      : NGX_SOCKETIO_EIO_SEND_NOOP_CLOSE;
+    }
+
+    if (s->probe == NGX_SOCKETIO_EIO_PROBED) {
+        s->get = 0;
+        return NGX_SOCKETIO_EIO_SEND_NOOP;
+    }
+
+    return NGX_SOCKETIO_EIO_STAY;
+}
+
+
+ngx_int_t
+ngx_socketio_eio_beat(ngx_socketio_eio_beat_t *beat,
+    ngx_socketio_eio_conf_t *conf, uint64_t now)
+{
+    if (now < beat->at) {
+        return NGX_OK;
+    }
+
+    if (beat->waiting) {
+        return NGX_DONE;
+    }
+
+    beat->waiting = 1;
+    beat->extended = 0;
+    beat->at = now + conf->timeout;
+
+    return NGX_AGAIN;
+}
+
+
+/* an unsolicited pong moves the schedule too (engine.io, 10) */
+
+void
+ngx_socketio_eio_pong(ngx_socketio_eio_beat_t *beat,
+    ngx_socketio_eio_conf_t *conf, uint64_t now)
+{
+    beat->waiting = 0;
+    beat->at = now + conf->interval;
+}
+
+
+/* the first other packet while a pong is awaited restarts its deadline */
+
+void
+ngx_socketio_eio_heard(ngx_socketio_eio_beat_t *beat,
+    ngx_socketio_eio_conf_t *conf, uint64_t now)
+{
+    if (beat->waiting && !beat->extended) {
+        beat->extended = 1;
+        beat->at = now + conf->timeout;
+    }
+}
