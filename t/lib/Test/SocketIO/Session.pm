@@ -1,0 +1,220 @@
+package Test::SocketIO::Packets;
+
+# Copyright (C) the ngx_http_socketio_module authors
+
+# Socket.IO over anything that has send(@packets) and recv($timeout).
+
+use v5.36;
+
+use Carp qw/croak/;
+use JSON::PP ();
+
+my $JSON = JSON::PP->new->utf8->canonical->allow_nonref;
+
+
+# The first packet of a websocket, decoded: also sets {sid}.
+sub open_packet ($self, $timeout = 5) {
+    my $p = $self->recv($timeout) // return undef;
+    $p =~ /^0(\{.*\})$/s or return undef;
+    $self->{open} = $JSON->decode($1);
+    $self->{sid} = $self->{open}{sid};
+    return $self->{open};
+}
+
+
+# CONNECT: the socket id, or undef (the refusal is in {refused}).
+sub sio_connect ($self, $nsp = '/', $auth = undef, $timeout = 5) {
+    my $n = $nsp eq '/' ? '' : "$nsp,";
+
+    $self->send("40$n" . (defined $auth ? $JSON->encode($auth) : ''));
+
+    my $r = $self->recv($timeout) // return undef;
+    if ($r =~ /^40\Q$n\E(\{.*\})$/s) {
+        return $self->{ids}{$nsp} = $JSON->decode($1)->{sid};
+    }
+
+    $self->{refused} = $r;
+    return undef;
+}
+
+
+# An event: emit('name', args ...), emit(['/nsp', id], 'name', ...).
+sub emit ($self, @args) {
+    my ($nsp, $id) = ref $args[0] eq 'ARRAY' ? @{shift @args} : ('/', undef);
+    return $self->send('42' . ($nsp eq '/' ? '' : "$nsp,") . ($id // '')
+        . $JSON->encode(\@args));
+}
+
+
+# The next packet that is no heartbeat or noop.
+sub next_packet ($self, $timeout = 5) {
+    while (defined(my $p = $self->recv($timeout))) {
+        return $p unless $p =~ /^[26]$/;
+        $self->send('3') if $p eq '2';
+    }
+    return undef;
+}
+
+
+# Packets until $n of them are there or $timeout is over.
+sub collect ($self, $n, $timeout = 5) {
+    my @got;
+    while (@got < $n) {
+        push @got, $self->next_packet($timeout) // last;
+    }
+    return @got;
+}
+
+
+package Test::SocketIO::Session;
+
+# An Engine.IO polling session: one connection for GETs, one for POSTs,
+# perhaps on workers of choice.
+
+use v5.36;
+
+use Carp qw/croak/;
+use MIME::Base64 qw/encode_base64/;
+
+our @ISA = ('Test::SocketIO::Packets');
+
+
+sub new ($class, $t, %o) {
+    my $self = bless { t => $t, queue => [], eio => $o{eio} // 4,
+                       path => $o{path} // $t->path,
+                       host => $o{host}, headers => $o{headers} // {},
+                     }, $class;
+
+    $self->{get} = $t->_conn($o{get_worker} // $o{worker});
+    $self->{post} = $t->_conn($o{post_worker} // $o{worker});
+
+    if ($o{handshake} // 1) {
+        my $c = defined $o{worker} ? $t->_conn($o{worker}) : $self->{get};
+        my $r = $t->http('GET', $self->url($o{query}), conn => $c,
+            headers => $self->{headers}, $self->_host);
+        $self->{res} = $r;
+        my @p = $r && $r->{status} == 200 ? split(/\x1e/, $r->{body}, -1) : ();
+        if (@p && $p[0] =~ /^0(\{.*\})$/s) {
+            shift @p;
+            $self->{open} = JSON::PP->new->utf8->decode($1);
+            $self->{sid} = $self->{open}{sid};
+        }
+        push @{$self->{queue}}, @p;
+    }
+
+    return $self;
+}
+
+
+sub _host ($self) {
+    return defined $self->{host} ? (host => $self->{host}) : ();
+}
+
+
+sub ok ($self) { return defined $self->{sid} }
+
+
+sub url ($self, $more = undef) {
+    return $self->{path} . "?EIO=$self->{eio}&transport=polling"
+        . (defined $self->{sid} ? "&sid=$self->{sid}" : '') . ($more // '');
+}
+
+
+# A request with this sid on a connection of its own (or conn =>).
+sub request ($self, $method, %o) {
+    return $self->{t}->http($method, $self->url(delete $o{query}),
+        headers => $self->{headers}, $self->_host, %o);
+}
+
+
+# Sends the GET; its answer by get_wait.
+sub get_start ($self) {
+    croak 'GET already in flight' if $self->{in_get};
+    $self->_again('get');
+    $self->{in_get} = 1;
+    $self->{get}->request('GET', $self->url, headers => $self->{headers},
+        $self->_host);
+}
+
+
+# A kept connection that the server has closed is opened again, on the same
+# worker.
+sub _again ($self, $which) {
+    my $c = $self->{$which};
+    return unless $c->{eof} || ($c->_fill(0), $c->{eof});
+    $self->{$which} = $c->{worker}
+        ? $self->{t}->connect_to_worker($c->{worker}, pid => 1)
+        : $self->{t}->connect;
+}
+
+
+sub get_wait ($self, $timeout = 5) {
+    my $r = $self->{get}->response($timeout);
+    $self->{in_get} = 0 if $r || $self->{get}{eof};
+    return $r;
+}
+
+
+# True if the GET has no answer for $time seconds.
+sub parked ($self, $time = 0.3) { return $self->{get}->silent($time) }
+
+
+# One whole GET: the response.
+sub get ($self, $timeout = 5) {
+    $self->get_start unless $self->{in_get};
+    return $self->get_wait($timeout);
+}
+
+
+# The body of one GET that was answered 200, else its status, else 'none'.
+sub body ($self, $timeout = 5) {
+    my $r = $self->get($timeout) // return 'none';
+    return $r->{status} == 200 ? $r->{body} : $r->{status};
+}
+
+
+sub post ($self, $body, %o) {
+    my $type = exists $o{type} ? delete $o{type} : 'text/plain;charset=UTF-8';
+    $self->_again('post') unless $o{conn};
+    return $self->{t}->http('POST', $self->url, conn => $self->{post},
+        headers => { %{$self->{headers}}, 'Content-Type' => $type },
+        $self->_host, ($o{chunked} ? () : (body => $body)), %o);
+}
+
+
+# Packets in one POST; a scalar reference is a binary message.
+sub send ($self, @packets) {
+    my $r = $self->post(join "\x1e",
+        map { ref $_ ? 'b' . encode_base64($$_, '') : $_ } @packets);
+    return $r && $r->{status} == 200 && $r->{body} eq 'ok';
+}
+
+
+sub recv ($self, $timeout = 5) {
+    if (!@{$self->{queue}}) {
+        my $r = $self->get($timeout) // return undef;
+        if ($r->{status} != 200) {
+            $self->{error} = $r;
+            return undef;
+        }
+        push @{$self->{queue}}, split /\x1e/, $r->{body}, -1;
+    }
+    return shift @{$self->{queue}};
+}
+
+
+# Is the session known?  Asked by a HEAD, which harms none: 500 while it
+# lives, 400 afterwards.
+sub alive ($self, %o) {
+    my $r = $self->request('HEAD', %o);
+    return $r && $r->{status} == 500;
+}
+
+
+# Waits for the end of the session.
+sub gone ($self, $timeout = 5) {
+    return Test::SocketIO::eventually(sub { !$self->alive }, $timeout);
+}
+
+
+1;

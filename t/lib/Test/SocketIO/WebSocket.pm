@@ -1,0 +1,182 @@
+package Test::SocketIO::WebSocket;
+
+# Copyright (C) the ngx_http_socketio_module authors
+
+# RFC 6455 client that sends any frame it is told to, right or wrong.
+
+use v5.36;
+
+use Carp qw/croak/;
+use Digest::SHA qw/sha1_base64/;
+use MIME::Base64 qw/encode_base64 decode_base64/;
+
+use parent -norequire, 'Test::SocketIO::Packets';
+use Test::SocketIO::Session ();
+
+use constant {
+    CONT => 0, TEXT => 1, BINARY => 2, CLOSE => 8, PING => 9, PONG => 10,
+};
+
+
+# $conn: Test::SocketIO::HTTP.  headers: added, or with undef left out;
+# after: bytes sent in one write with the request; wait => 0: the 101 is
+# read by handshake().
+sub new ($class, $conn, $path, %o) {
+    my $key = encode_base64(join('', map { chr int rand 256 } 1 .. 16), '');
+    my %h = (
+        Upgrade => 'websocket', Connection => 'Upgrade',
+        'Sec-WebSocket-Key' => $key, 'Sec-WebSocket-Version' => 13,
+        %{$o{headers} // {}},
+    );
+    my $self = bless { conn => $conn, key => $key, queue => [],
+                       recv_max => 0 }, $class;
+
+    my $bytes = $conn->build($o{method} // 'GET', $path, headers => \%h,
+        exists $o{host} ? (host => $o{host}) : ());
+    $conn->send($bytes . ($o{after} // ''));
+    $self->handshake($o{timeout} // 5) if $o{wait} // 1;
+
+    return $self;
+}
+
+
+sub handshake ($self, $timeout = 5) {
+    my $r = $self->{res} = $self->{conn}->response($timeout);
+    my $accept = sha1_base64("$self->{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11")
+        . '=';
+
+    $self->{ok} = $r && $r->{status} == 101
+        && lc($r->{headers}{upgrade} // '') eq 'websocket'
+        && lc($r->{headers}{connection} // '') eq 'upgrade'
+        && ($r->{headers}{'sec-websocket-accept'} // '') eq $accept;
+
+    return $self->{ok};
+}
+
+
+sub ok ($self) { return $self->{ok} }
+
+
+sub status ($self) { return $self->{res} ? $self->{res}{status} : 0 }
+
+
+# fin, mask (default 1), rsv (bits 4 2 1), len (a declared length that
+# lies), key (four bytes).
+sub frame_bytes ($op, $payload = '', %o) {
+    my $n = $o{len} // length $payload;
+    my $mask = $o{mask} // 1;
+    my $b0 = (($o{fin} // 1) ? 0x80 : 0) | (($o{rsv} // 0) << 4) | $op;
+    my $m = $mask ? 0x80 : 0;
+    my $out = pack 'C', $b0;
+
+    $out .= $n < 126 ? pack('C', $m | $n)
+        : $n < 65536 ? pack('Cn', $m | 126, $n)
+        : pack('CQ>', $m | 127, $n);
+
+    return $out . $payload unless $mask;
+
+    my $key = $o{key} // pack 'N', int rand 0xffffffff;
+    my $pad = $key x (1 + length($payload) / 4);
+    return $out . $key . ($payload ^. substr $pad, 0, length $payload);
+}
+
+
+sub send_frame ($self, $op, $payload = '', %o) {
+    my $bytes = frame_bytes($op, $payload, %o);
+    return $o{slow} ? $self->{conn}->send_slowly($bytes, $o{slow})
+        : $self->{conn}->send($bytes);
+}
+
+
+sub send_raw ($self, $bytes) { return $self->{conn}->send($bytes) }
+sub send_text ($self, $s)    { return $self->send_frame(TEXT, $s) }
+sub send_binary ($self, $s)  { return $self->send_frame(BINARY, $s) }
+
+
+# Engine.IO packets; a scalar reference is a binary message.  One write.
+sub send ($self, @packets) {
+    return $self->{conn}->send(join '', map {
+        ref $_ ? frame_bytes(BINARY, $$_) : frame_bytes(TEXT, $_)
+    } @packets);
+}
+
+
+# The next frame: { fin, rsv, op, payload, masked }, or undef.
+sub frame ($self, $timeout = 5) {
+    my $c = $self->{conn};
+
+    return $c->_until($timeout, sub {
+        return undef if length $c->{in} < 2;
+        my ($b0, $b1) = unpack 'CC', $c->{in};
+        my ($n, $pos) = ($b1 & 0x7f, 2);
+        if ($n == 126) {
+            return undef if length $c->{in} < 4;
+            ($n, $pos) = (unpack('x2n', $c->{in}), 4);
+        } elsif ($n == 127) {
+            return undef if length $c->{in} < 10;
+            ($n, $pos) = (unpack('x2Q>', $c->{in}), 10);
+        }
+        my $masked = $b1 & 0x80;
+        $pos += 4 if $masked;
+        return undef if length $c->{in} < $pos + $n;
+        my $payload = substr $c->{in}, $pos, $n;
+        substr $c->{in}, 0, $pos + $n, '';
+        return { fin => $b0 >> 7, rsv => ($b0 >> 4) & 7, op => $b0 & 15,
+                 masked => $masked ? 1 : 0, payload => $payload };
+    });
+}
+
+
+# The next Engine.IO packet: text, or "b" and base64 of a binary message
+# (as polling has it).  undef: none in time, or closed, see {close}.
+sub recv ($self, $timeout = 5) {
+    my $f = $self->frame($timeout) or return undef;
+
+    croak "masked or reserved bits from the server"
+        if $f->{masked} || $f->{rsv};
+
+    return $f->{payload} if $f->{op} == TEXT && $f->{fin};
+    return 'b' . encode_base64($f->{payload}, '')
+        if $f->{op} == BINARY && $f->{fin};
+
+    if ($f->{op} == CLOSE) {
+        $self->{close} = $f;
+        return undef;
+    }
+
+    return $self->recv($timeout);       # a pong
+}
+
+
+# Waits for the end: the close code; '' for a Close without one; 'eof' for
+# none before EOF; undef when still open after $timeout.  Packets met on the
+# way are kept in {late}.
+sub closed ($self, $timeout = 5) {
+    my $f = $self->{close};
+
+    while (!$f) {
+        my $g = $self->frame($timeout);
+        if (!$g) {
+            return $self->{conn}{eof} ? 'eof' : undef;
+        }
+        $f = $self->{close} = $g if $g->{op} == CLOSE;
+        push @{$self->{late}}, $g->{payload} if $g->{op} < CLOSE;
+    }
+
+    return '' if $f->{payload} eq '';
+    return unpack 'n', $f->{payload};
+}
+
+
+# Nothing from the server for $time seconds, and still open.
+sub silent ($self, $time) { return $self->{conn}->silent($time) }
+
+
+# The polite end.
+sub close ($self, $code = 1000) {
+    $self->send_frame(CLOSE, defined $code ? pack('n', $code) : '');
+    return $self->{conn}->closed(3);
+}
+
+
+1;
