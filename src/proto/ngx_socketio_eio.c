@@ -1,0 +1,177 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+#include "proto/ngx_socketio_eio.h"
+#include "proto/ngx_socketio_json.h"
+
+
+static size_t ngx_socketio_eio_put(u_char **p, u_char *text, size_t len);
+
+#define ngx_socketio_eio_literal(p, text)                                     \
+    ngx_socketio_eio_put(p, (u_char *) text, sizeof(text) - 1)
+
+
+ngx_str_t  ngx_socketio_eio_errors[NGX_SOCKETIO_EIO_NERRORS] = {
+    ngx_string("Transport unknown"),
+    ngx_string("Session ID unknown"),
+    ngx_string("Bad handshake method"),
+    ngx_string("Bad request"),
+    ngx_string("Forbidden"),
+    ngx_string("Unsupported protocol version")
+};
+
+
+ngx_int_t
+ngx_socketio_eio_parse(ngx_socketio_eio_packet_t *pkt, u_char *p,
+    u_char *last)
+{
+    if (p == last) {
+        return NGX_ERROR;
+    }
+
+    if (*p == 'b') {
+        pkt->type = NGX_SOCKETIO_EIO_MESSAGE;
+        pkt->binary = 1;
+
+    } else if (*p >= '0' && *p <= '0' + NGX_SOCKETIO_EIO_NOOP) {
+        pkt->type = *p - '0';
+        pkt->binary = 0;
+
+    } else {
+        return NGX_ERROR;
+    }
+
+    pkt->data.data = p + 1;
+    pkt->data.len = last - p - 1;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_socketio_eio_payload_next(u_char **pos, u_char *last,
+    ngx_socketio_eio_packet_t *pkt)
+{
+    u_char  *p, *end;
+
+    p = *pos;
+
+    if (p == NULL) {
+        return NGX_DONE;
+    }
+
+    end = (p == last) ? NULL
+                      : memchr(p, NGX_SOCKETIO_EIO_SEPARATOR, last - p);
+
+    if (end == NULL) {
+        *pos = NULL;
+        return ngx_socketio_eio_parse(pkt, p, last);
+    }
+
+    /* with a final separator the next call finds an empty packet */
+
+    *pos = end + 1;
+
+    return ngx_socketio_eio_parse(pkt, p, end);
+}
+
+
+ngx_uint_t
+ngx_socketio_eio_status(ngx_uint_t code)
+{
+    return code == NGX_SOCKETIO_EIO_FORBIDDEN ? 403 : 400;
+}
+
+
+size_t
+ngx_socketio_eio_error(u_char *p, ngx_uint_t code)
+{
+    if (code >= NGX_SOCKETIO_EIO_NERRORS) {
+        code = NGX_SOCKETIO_EIO_BAD_REQUEST;
+    }
+
+    return ngx_socketio_eio_error_text(p, code,
+                                       &ngx_socketio_eio_errors[code]);
+}
+
+
+size_t
+ngx_socketio_eio_error_text(u_char *p, ngx_uint_t code, ngx_str_t *text)
+{
+    size_t  n, len;
+
+    if (code >= NGX_SOCKETIO_EIO_NERRORS) {
+        code = NGX_SOCKETIO_EIO_BAD_REQUEST;
+    }
+
+    len = ngx_socketio_eio_literal(&p, "{\"code\":");
+
+    n = ngx_socketio_json_uint(p, code);
+    p = (p != NULL) ? p + n : NULL;
+    len += n;
+
+    len += ngx_socketio_eio_literal(&p, ",\"message\":\"");
+
+    n = ngx_socketio_json_escape(p, text->data, text->len);
+    p = (p != NULL) ? p + n : NULL;
+    len += n;
+
+    return len + ngx_socketio_eio_literal(&p, "\"}");
+}
+
+
+size_t
+ngx_socketio_eio_open(u_char *p, ngx_socketio_eio_open_t *o)
+{
+    size_t      n, len;
+    ngx_uint_t  i;
+
+    struct {
+        ngx_str_t  name;
+        uint64_t   value;
+    } numbers[] = {
+        { ngx_string(",\"pingInterval\":"), o->ping_interval },
+        { ngx_string(",\"pingTimeout\":"), o->ping_timeout },
+        { ngx_string(",\"maxPayload\":"), o->max_payload }
+    };
+
+    /* the order in which Engine.IO servers have always written the members */
+
+    len = ngx_socketio_eio_literal(&p, "0{\"sid\":\"");
+    len += ngx_socketio_eio_put(&p, o->sid.data, o->sid.len);
+
+    if (o->upgrade) {
+        len += ngx_socketio_eio_literal(&p,
+                                        "\",\"upgrades\":[\"websocket\"]");
+
+    } else {
+        len += ngx_socketio_eio_literal(&p, "\",\"upgrades\":[]");
+    }
+
+    for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        len += ngx_socketio_eio_put(&p, numbers[i].name.data,
+                                    numbers[i].name.len);
+
+        n = ngx_socketio_json_uint(p, numbers[i].value);
+        p = (p != NULL) ? p + n : NULL;
+        len += n;
+    }
+
+    return len + ngx_socketio_eio_literal(&p, "}");
+}
+
+
+/* appends at *p and moves it, unless it is NULL */
+
+static size_t
+ngx_socketio_eio_put(u_char **p, u_char *text, size_t len)
+{
+    if (*p != NULL && len != 0) {
+        *p = ngx_cpymem(*p, text, len);
+    }
+
+    return len;
+}
