@@ -1,0 +1,83 @@
+<?php
+/*
+ * A Socket.IO chat backend behind nginx: events come in as a JSON array, the
+ * answer is a JSON array of commands.  A request lives as long as a batch.
+ */
+
+declare(strict_types=1);
+
+/* The commands that answer one event. */
+function commands(object $e): iterable
+{
+    $args = $e->args ?? [];
+    $me = $e->data ?? null;
+    $token = getenv('CHAT_TOKEN') ?: 'demo';
+
+    if ($e->type === 'connect') {
+        yield ($e->handshake->auth->token ?? null) === $token
+            ? ['op' => 'accept', 'rooms' => ['lobby']]
+            : ['op' => 'reject', 'message' => 'wrong token',
+               'data' => ['code' => 'bad_token']];
+        return;
+    }
+
+    if ($e->type === 'disconnect') {
+        yield ['room' => 'lobby', 'event' => 'left', 'args' => [$me]];
+        return;
+    }
+
+    switch ($e->event ?? '') {
+
+    case 'nick':
+        yield ['op' => 'data', 'data' => $args];
+        yield ['room' => 'lobby', 'except' => $e->sid, 'event' => 'joined',
+               'args' => [$args]];
+        break;
+
+    case 'chat message':
+        yield ['room' => 'lobby', 'event' => 'chat message',
+               'args' => [$me, $args],
+               'attachments' => $e->attachments ?? []];
+        yield ['op' => 'ack', 'args' => ['delivered']];
+        break;
+
+    case 'typing':
+        yield ['room' => 'lobby', 'except' => $e->sid, 'event' => 'typing',
+               'args' => [$me], 'volatile' => true];
+        break;
+
+    case 'join':
+        if (is_string($args[0] ?? null)) {
+            yield ['op' => 'join', 'room' => 'room:' . $args[0]];
+            yield ['op' => 'ack', 'args' => ['joined', $args[0]]];
+        }
+        break;
+
+    case 'to':
+        if (is_string($args[0] ?? null)) {
+            yield ['room' => 'room:' . $args[0], 'except' => $e->sid,
+                   'event' => 'from', 'args' => [$me, ...array_slice($args, 1)]];
+        }
+        break;
+    }
+}
+
+/*
+ * Objects stay objects: as arrays, {} would go out as [].  What PHP refuses to
+ * decode (half a surrogate pair) must not cost a batch: line by line then.
+ */
+$body = file_get_contents('php://input');
+$events = json_decode($body)
+    ?? array_filter(array_map(fn ($line) => json_decode(rtrim($line, ',')),
+                              explode("\n", $body)), 'is_object');
+$lines = [];
+
+foreach ($events as $e) {
+    foreach (commands($e) as $command) {
+        $lines[] = json_encode(['id' => $e->id] + $command,
+                               JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES);
+    }
+}
+
+header('Content-Type: application/json');
+echo '[', implode(",\n", array_filter($lines)), ']';

@@ -1,0 +1,124 @@
+#!/bin/sh
+#
+# run.sh chat|python|php: starts a demo, its backend and nginx, until Ctrl-C.
+# Everything runs in a directory of its own that is removed at the end, as the
+# user who started it, or, started by root, as nobody.
+#
+#   PORT           8080       where the page is
+#   BACKEND_PORT   8081       where python/app.py listens
+#   CHAT_TOKEN     demo       what python and php want as auth.token
+#   NGINX, SOCKETIO_MODULE, NDK_MODULE, CLIENT_DIST, PYTHON, PHP_FPM: files
+#   that are looked for where a build and the distribution put them
+
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+build=$here/../build
+demo=${1:-chat}
+
+die() {
+    echo "run.sh: $*" >&2
+    exit 1
+}
+
+first() {
+    for f; do
+        case $f in
+        */*) [ -e "$f" ] && echo "$f" && return ;;
+        *)   command -v "$f" 2>/dev/null && return ;;
+        esac
+    done
+    return 1
+}
+
+nginx=${NGINX:-${TEST_NGINX_BINARY:-$(first nginx /usr/sbin/nginx)}} \
+    || die "no nginx"
+ndk=${NDK_MODULE:-${TEST_NDK_MODULE:-$(first \
+    /usr/lib/nginx/modules/ndk_http_module.so \
+    /usr/lib64/nginx/modules/ndk_http_module.so \
+    /usr/share/nginx/modules/ndk_http_module.so)}} \
+    || die "no ndk_http_module.so: set NDK_MODULE"
+module=${SOCKETIO_MODULE:-${TEST_NGINX_MODULES:-$build}/ngx_http_socketio_module.so}
+client=${CLIENT_DIST:-${TEST_NODE_MODULES:-$build/node/node_modules}/socket.io-client/dist}
+
+[ -e "$module" ] || die "no $module: run make, or set SOCKETIO_MODULE"
+[ -e "$client/socket.io.min.js" ] \
+    || die "no $client: npm install socket.io-client, or set CLIENT_DIST"
+
+case $demo in
+chat)
+    ;;
+python)
+    python=${PYTHON:-$(first python3)} || die "no python3"
+    ;;
+php)
+    fpm=${PHP_FPM:-$(first php-fpm /usr/sbin/php-fpm*)} || die "no php-fpm"
+    ;;
+*)
+    die "usage: run.sh chat|python|php"
+    ;;
+esac
+
+prefix=$(mktemp -d)
+pids=
+
+stop() {
+    trap '' INT TERM
+    [ -z "$pids" ] || kill $pids 2>/dev/null || :
+    wait
+    rm -rf "$prefix"
+}
+
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# copies, since the workers of a master started by root are nobody's
+
+mkdir "$prefix/chat" "$prefix/client" "$prefix/$demo" 2>/dev/null || :
+cp "$here"/chat/*.html "$prefix/chat"
+cp "$client"/socket.io*js* "$prefix/client"
+chmod -R a+rX "$prefix"
+
+sed -e "s|listen  8080|listen  ${PORT:-8080}|" \
+    -e "s|127.0.0.1:8081|127.0.0.1:${BACKEND_PORT:-8081}|" \
+    -e "s|unix:/run/php/php-fpm.sock|unix:$prefix/php.sock|" \
+    "$here/$demo.conf" > "$prefix/nginx.conf"
+
+case $demo in
+python)
+    "$python" "$here/python/app.py" "${BACKEND_PORT:-8081}" &
+    pids=$!
+    ;;
+php)
+    cp "$here"/php/index.php "$prefix/php"
+    {
+        printf '[global]\nerror_log = %s/php-fpm.log\ndaemonize = no\n' "$prefix"
+        printf '[chat]\nlisten = %s/php.sock\nlisten.mode = 0666\n' "$prefix"
+        printf 'pm = static\npm.max_children = 4\n'
+        printf 'env[CHAT_TOKEN] = "%s"\n' "${CHAT_TOKEN:-demo}"
+        if [ "$(id -u)" = 0 ]; then
+            printf 'user = nobody\ngroup = %s\n' "$(id -gn nobody)"
+        fi
+    } > "$prefix/php-fpm.conf"
+    chmod a+r "$prefix"/php/*
+    "$fpm" -n -F -y "$prefix/php-fpm.conf" &
+    pids=$!
+    ;;
+esac
+
+"$nginx" -p "$prefix/" -c "$prefix/nginx.conf" -e "$prefix/error.log" -g "daemon off;
+    load_module $ndk; load_module $module; ${TEST_NGINX_GLOBALS:-}" &
+pids="$pids $!"
+
+echo "http://localhost:${PORT:-8080}/  (Ctrl-C ends it)"
+
+# one that ends takes the other with it
+
+while kill -0 $pids 2>/dev/null; do
+    sleep 1 &
+    wait $!
+done
+
+cat "$prefix"/*.log >&2 2>/dev/null || :
+die "$demo demo ended"
