@@ -64,7 +64,7 @@ typedef struct {
  */
 
 typedef struct {
-    ngx_uint_t                opcode;       /* TEXT, BINARY, CLOSE, PING, PONG */
+    ngx_uint_t                opcode;       /* never CONTINUATION */
     ngx_str_t                 data;
 
     size_t                    offset;       /* of data in the payload */
@@ -92,7 +92,7 @@ typedef struct {
  * it.  Call until it returns anything but NGX_OK.
  *
  *   NGX_OK     ev is a span
- *   NGX_AGAIN  *pos == last; ev is not set
+ *   NGX_AGAIN  *pos == last; ev means nothing
  *   NGX_ERROR  fail the connection with ev->code, 1002, 1007, 1008 or 1009;
  *              a message or control frame not yet "last" is void
  *   NGX_DONE   a complete CLOSE or NGX_ERROR has been returned before: what
