@@ -1,0 +1,285 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+#include "store/ngx_socketio_message.h"
+#include "store/ngx_socketio_bytes.h"
+
+
+static void ngx_socketio_message_free_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t message);
+
+
+ngx_socketio_ref_t
+ngx_socketio_message_alloc_locked(ngx_socketio_zone_t *zone, size_t len)
+{
+    ngx_socketio_ref_t       ref;
+    ngx_socketio_slot_t     *slot;
+    ngx_socketio_message_t  *message;
+
+    ref = ngx_socketio_alloc_locked(zone, NGX_SOCKETIO_MESSAGE);
+    if (ref == 0) {
+        return 0;
+    }
+
+    message = ngx_socketio_rec(zone, ref);
+
+    message->bytes = ngx_socketio_bytes_alloc_locked(zone, ref, len, NULL);
+    if (message->bytes == 0) {
+        ngx_socketio_free_locked(zone, ref);
+        return 0;
+    }
+
+    slot = &zone->slots[zone->slot];
+
+    message->len = (uint32_t) len;
+    message->owner = (uint32_t) zone->slot + 1;
+    message->next = slot->messages;
+
+    if (slot->messages) {
+        ((ngx_socketio_message_t *) ngx_socketio_rec(zone, slot->messages))
+            ->prev = ref;
+    }
+
+    slot->messages = ref;
+    ngx_socketio_used(message);
+
+    return ref;
+}
+
+
+void
+ngx_socketio_message_release_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_message_t  *message, *other;
+
+    message = ngx_socketio_rec(zone, ref);
+
+    if (message->prev) {
+        other = ngx_socketio_rec(zone, message->prev);
+        other->next = message->next;
+
+    } else {
+        zone->slots[message->owner - 1].messages = message->next;
+    }
+
+    if (message->next) {
+        other = ngx_socketio_rec(zone, message->next);
+        other->prev = message->prev;
+    }
+
+    message->owner = 0;
+
+    if (message->nodes == 0) {
+        ngx_socketio_message_free_locked(zone, ref);
+    }
+}
+
+
+ngx_socketio_ref_t
+ngx_socketio_message_make_lock(ngx_socketio_zone_t *zone, u_char *p,
+    size_t len)
+{
+    uint32_t                 gen;
+    ngx_socketio_ref_t       ref;
+    ngx_socketio_message_t  *message;
+
+    ngx_socketio_zone_lock(zone);
+
+    ref = ngx_socketio_message_alloc_locked(zone, len);
+    if (ref == 0) {
+        return 0;
+    }
+
+    message = ngx_socketio_rec(zone, ref);
+
+    if (len <= NGX_SOCKETIO_COPY_LOCKED) {
+        ngx_socketio_bytes_write(zone, message->bytes, p, len);
+        return ref;
+    }
+
+    gen = message->rec.gen;
+
+    ngx_socketio_zone_unlock(zone);
+
+    ngx_socketio_bytes_write(zone, message->bytes, p, len);
+
+    ngx_socketio_zone_lock(zone);
+
+    /* the zone may have been emptied meanwhile */
+
+    return ngx_socketio_find_locked(zone, NGX_SOCKETIO_MESSAGE, ref, gen)
+           ? ref : 0;
+}
+
+
+static void
+ngx_socketio_message_free_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_message_t  *message;
+
+    message = ngx_socketio_rec(zone, ref);
+
+    ngx_socketio_bytes_free_locked(zone, message->bytes);
+    ngx_socketio_free_locked(zone, ref);
+}
+
+
+ngx_socketio_ref_t
+ngx_socketio_node_alloc_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t message, ngx_uint_t kind)
+{
+    ngx_socketio_ref_t    ref;
+    ngx_socketio_node_t  *node;
+
+    ref = ngx_socketio_alloc_locked(zone, NGX_SOCKETIO_NODE);
+    if (ref == 0) {
+        return 0;
+    }
+
+    node = ngx_socketio_rec(zone, ref);
+    node->rec.kind = (uint8_t) kind;
+    node->rec.link = 0;
+    node->message = message;
+
+    if (message) {
+        ((ngx_socketio_message_t *) ngx_socketio_rec(zone, message))->nodes++;
+    }
+
+    ngx_socketio_used(node);
+
+    return ref;
+}
+
+
+void
+ngx_socketio_node_free_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_node_t     *node;
+    ngx_socketio_message_t  *message;
+
+    node = ngx_socketio_rec(zone, ref);
+
+    if (node->message) {
+        message = ngx_socketio_rec(zone, node->message);
+
+        if (--message->nodes == 0 && message->owner == 0) {
+            ngx_socketio_message_free_locked(zone, node->message);
+        }
+    }
+
+    ngx_socketio_free_locked(zone, ref);
+}
+
+
+void
+ngx_socketio_nodes_free_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t *head, ngx_socketio_ref_t *tail)
+{
+    ngx_socketio_ref_t    ref, next;
+    ngx_socketio_node_t  *node;
+
+    for (ref = *head; ref; ref = next) {
+        node = ngx_socketio_rec(zone, ref);
+        next = node->next;
+        ngx_socketio_node_free_locked(zone, ref);
+    }
+
+    *head = 0;
+    *tail = 0;
+}
+
+
+void
+ngx_socketio_nodes_add_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t *head, ngx_socketio_ref_t *tail,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_node_t  *node, *last;
+
+    node = ngx_socketio_rec(zone, ref);
+    node->next = 0;
+    node->prev = *tail;
+
+    if (*tail) {
+        last = ngx_socketio_rec(zone, *tail);
+        last->next = ref;
+
+    } else {
+        *head = ref;
+    }
+
+    *tail = ref;
+}
+
+
+void
+ngx_socketio_nodes_cut_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t *head, ngx_socketio_ref_t *tail,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_node_t  *node, *other;
+
+    node = ngx_socketio_rec(zone, ref);
+
+    if (node->prev) {
+        other = ngx_socketio_rec(zone, node->prev);
+        other->next = node->next;
+
+    } else {
+        *head = node->next;
+    }
+
+    if (node->next) {
+        other = ngx_socketio_rec(zone, node->next);
+        other->prev = node->prev;
+
+    } else {
+        *tail = node->prev;
+    }
+}
+
+
+void
+ngx_socketio_nodes_move_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t *head, ngx_socketio_ref_t *tail,
+    ngx_socketio_ref_t *to, ngx_socketio_ref_t *to_tail,
+    ngx_socketio_ref_t owner)
+{
+    ngx_socketio_ref_t    ref;
+    ngx_socketio_node_t  *node;
+
+    if (*head == 0) {
+        return;
+    }
+
+    node = ngx_socketio_rec(zone, *head);
+
+    if (node->owner != owner) {
+        for (ref = *head; ref; ref = node->next) {
+            node = ngx_socketio_rec(zone, ref);
+            node->owner = owner;
+        }
+
+        node = ngx_socketio_rec(zone, *head);
+    }
+
+    node->prev = *to_tail;
+
+    if (*to_tail) {
+        node = ngx_socketio_rec(zone, *to_tail);
+        node->next = *head;
+
+    } else {
+        *to = *head;
+    }
+
+    *to_tail = *tail;
+    *head = 0;
+    *tail = 0;
+}

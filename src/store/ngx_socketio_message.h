@@ -1,0 +1,59 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+/*
+ * Messages, and the nodes that hold them: in an outbox, in a slot's mailbox
+ * or on its held list.  A message lives while a node holds it, or a worker
+ * fills it.
+ */
+
+
+#ifndef _NGX_SOCKETIO_MESSAGE_H_INCLUDED_
+#define _NGX_SOCKETIO_MESSAGE_H_INCLUDED_
+
+
+#include "store/ngx_socketio_records.h"
+
+
+/*
+ * Held list of this worker's slot: its own to read without the lock, since
+ * nobody else takes nodes off it while its process lives.
+ */
+
+/* 0: the zone is full; filled by this slot until ..._release_locked() */
+ngx_socketio_ref_t ngx_socketio_message_alloc_locked(
+    ngx_socketio_zone_t *zone, size_t len);
+void ngx_socketio_message_release_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t message);
+/*
+ * A message with these bytes; large ones are filled without the lock, which
+ * is held on return either way.
+ */
+ngx_socketio_ref_t ngx_socketio_message_make_lock(ngx_socketio_zone_t *zone,
+    u_char *p, size_t len);
+
+/* 0: the zone is full */
+ngx_socketio_ref_t ngx_socketio_node_alloc_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t message, ngx_uint_t kind);
+void ngx_socketio_node_free_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t node);
+void ngx_socketio_nodes_free_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t *head, ngx_socketio_ref_t *tail);
+
+void ngx_socketio_nodes_add_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t *head, ngx_socketio_ref_t *tail,
+    ngx_socketio_ref_t node);
+void ngx_socketio_nodes_cut_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t *head, ngx_socketio_ref_t *tail,
+    ngx_socketio_ref_t node);
+/* all of one list to the end of another; the nodes get that owner */
+void ngx_socketio_nodes_move_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t *head, ngx_socketio_ref_t *tail,
+    ngx_socketio_ref_t *to, ngx_socketio_ref_t *to_tail,
+    ngx_socketio_ref_t owner);
+
+
+#endif /* _NGX_SOCKETIO_MESSAGE_H_INCLUDED_ */

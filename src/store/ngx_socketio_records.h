@@ -1,0 +1,248 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+/*
+ * The records of the zone.  store/ alone changes them, under the lock; what
+ * others may read, and when, is said by the function that hands it out.
+ *
+ * Owner and order are truth, links are cache: a member names its socket and
+ * room, a node its session or slot and its number, an event its session, a
+ * chunk of bytes its owner and position.
+ */
+
+
+#ifndef _NGX_SOCKETIO_RECORDS_H_INCLUDED_
+#define _NGX_SOCKETIO_RECORDS_H_INCLUDED_
+
+
+#include "store/ngx_socketio_zone.h"
+#include "proto/ngx_socketio_eio_session.h"
+
+
+#define NGX_SOCKETIO_SID             16     /* random bytes */
+#define NGX_SOCKETIO_SID_TEXT        22     /* base64url of them */
+#define NGX_SOCKETIO_SECRET          7      /* random bytes of a socket's id */
+#define NGX_SOCKETIO_SOCKET_TEXT     20     /* base64url: ref, gen, secret */
+#define NGX_SOCKETIO_RING            128    /* bells a slot keeps */
+
+
+/* connections of a session, each in some worker */
+
+enum {
+    NGX_SOCKETIO_CONN_GET = 0,
+    NGX_SOCKETIO_CONN_POST,
+    NGX_SOCKETIO_CONN_WS,                   /* websocket, or probe */
+    NGX_SOCKETIO_CONNS
+};
+
+
+typedef struct {
+    uint32_t                   gen;         /* of the slot; 0: none */
+    uint32_t                   handle;      /* the worker's word for it */
+    uint16_t                   slot;
+} ngx_socketio_conn_t;
+
+
+typedef struct {
+    ngx_socketio_rec_t         rec;
+    u_char                     sid[NGX_SOCKETIO_SID];
+    ngx_socketio_ref_t         hash_next;
+    uint32_t                   location;    /* stable over reloads */
+
+    ngx_socketio_eio_session_t eio;
+    uint32_t                   interval;    /* ms, as at the handshake */
+    uint32_t                   timeout;
+    uint64_t                   deadline;    /* ms: first join, or, when it
+                                               lingers, the end; 0: none */
+
+    ngx_socketio_ref_t         wheel_next;
+    ngx_socketio_ref_t         wheel_prev;
+    uint16_t                   wheel;       /* bucket + 1; 0: in none */
+    uint16_t                   nsockets;
+
+    uint16_t                   owner;       /* slot of the hook owner */
+    uint16_t                   hashed;
+    uint32_t                   owner_gen;   /* 0: nobody owns the inbox */
+    uint32_t                   tenure;
+
+    ngx_socketio_ref_t         outbox;      /* nodes, oldest first */
+    ngx_socketio_ref_t         outbox_tail;
+    uint32_t                   outbox_n;
+    uint32_t                   outbox_bytes;
+    uint32_t                   outbox_max;
+    uint32_t                   outbox_max_bytes;
+
+    ngx_socketio_ref_t         inbox;       /* events and ended sockets */
+    ngx_socketio_ref_t         inbox_tail;
+    uint32_t                   inbox_n;
+    uint32_t                   inbox_bytes;
+    uint32_t                   inbox_max;
+    uint32_t                   inbox_max_bytes;
+
+    uint64_t                   from_seq;    /* a websocket ignores older */
+    ngx_socketio_ref_t         sockets;
+    ngx_socketio_ref_t         partial;     /* event that lacks attachments */
+    ngx_socketio_ref_t         handshake;   /* bytes */
+    uint32_t                   handshake_len;
+
+    ngx_socketio_conn_t        conns[NGX_SOCKETIO_CONNS];
+} ngx_socketio_session_t;
+
+
+enum {
+    NGX_SOCKETIO_SOCKET_PENDING = 0,        /* its connect is not answered */
+    NGX_SOCKETIO_SOCKET_CONNECTED,
+    NGX_SOCKETIO_SOCKET_ENDED,              /* its disconnect entry is linked,
+                                               or nobody need hear of it */
+    NGX_SOCKETIO_SOCKET_ORPHAN              /* ended while pending: the answer
+                                               to its connect decides */
+};
+
+
+typedef struct {
+    ngx_socketio_rec_t         rec;
+    ngx_socketio_ref_t         session;
+    ngx_socketio_ref_t         nsp;         /* a room without parent */
+    ngx_socketio_ref_t         next;        /* of the session */
+    ngx_socketio_ref_t         members;
+    ngx_socketio_ref_t         inbox_next;  /* as its own disconnect entry */
+    uint32_t                   seq;         /* of the next hook event */
+    uint64_t                   mark;        /* seq of the last emit met */
+    uint64_t                   time;        /* ms since 1970: it ended */
+    ngx_socketio_ref_t         data;        /* bytes: session data, JSON */
+    uint16_t                   data_len;
+    uint16_t                   nrooms;
+    uint32_t                   end_seq;     /* of its disconnect event */
+    u_char                     secret[NGX_SOCKETIO_SECRET];
+    uint8_t                    state;
+    uint8_t                    reason;
+} ngx_socketio_socket_t;
+
+
+/* A namespace is a room without parent; its members are all its sockets. */
+
+typedef struct {
+    ngx_socketio_rec_t         rec;
+    ngx_socketio_ref_t         parent;
+    ngx_socketio_ref_t         hash_next;
+    uint32_t                   hash;
+    ngx_socketio_ref_t         name;        /* bytes */
+    uint32_t                   name_len;
+    uint32_t                   refs;        /* members, also of ended sockets,
+                                               rooms below, sockets */
+    ngx_socketio_ref_t         list[2];     /* members: polling, websocket */
+    uint32_t                   n[2];
+} ngx_socketio_room_t;
+
+
+typedef struct {
+    ngx_socketio_rec_t         rec;         /* kind: which list */
+    ngx_socketio_ref_t         socket;
+    ngx_socketio_ref_t         room;
+    ngx_socketio_ref_t         next;
+    ngx_socketio_ref_t         prev;
+    ngx_socketio_ref_t         socket_next;
+} ngx_socketio_member_t;
+
+
+/* what a mailbox brings to a worker, a node's kind */
+
+enum {
+    NGX_SOCKETIO_TO_SOCKET = 0,             /* message to conn */
+    NGX_SOCKETIO_TO_ROOM,                   /* message to room */
+    NGX_SOCKETIO_NOT_SOCKET,                /* this seq passes it by */
+    NGX_SOCKETIO_NOT_ROOM,
+    NGX_SOCKETIO_JOINED,                    /* socket of conn is in room */
+    NGX_SOCKETIO_LEFT
+};
+
+#define NGX_SOCKETIO_VOLATILE        0x01   /* rec.link of a node */
+
+
+typedef struct {
+    ngx_socketio_rec_t         rec;
+    ngx_socketio_ref_t         owner;       /* session, or slot if < 256 */
+    ngx_socketio_ref_t         next;
+    ngx_socketio_ref_t         prev;
+    ngx_socketio_ref_t         message;
+    uint64_t                   seq;
+    ngx_socketio_ref_t         room;
+    uint32_t                   room_gen;
+    ngx_socketio_ref_t         socket;
+    uint32_t                   conn;        /* handle in this slot */
+    uint32_t                   session_gen;
+} ngx_socketio_node_t;
+
+
+/*
+ * Immutable once emitted: the very bytes a revision 4 websocket receives, one
+ * frame for the packet and one for each attachment.
+ */
+
+typedef struct {
+    ngx_socketio_rec_t         rec;
+    uint32_t                   nodes;       /* that hold it */
+    uint32_t                   len;
+    ngx_socketio_ref_t         bytes;
+    ngx_socketio_ref_t         owner;       /* slot + 1 while it is filled */
+    ngx_socketio_ref_t         next;
+    ngx_socketio_ref_t         prev;
+} ngx_socketio_message_t;
+
+
+enum {
+    NGX_SOCKETIO_EVENT_CONNECT = 0,
+    NGX_SOCKETIO_EVENT_EVENT
+};
+
+
+typedef struct {
+    ngx_socketio_rec_t         rec;
+    ngx_socketio_ref_t         session;
+    ngx_socketio_ref_t         socket;
+    ngx_socketio_ref_t         next;        /* inbox, or what a slot fills */
+    ngx_socketio_ref_t         prev;
+    uint32_t                   seq;
+    uint64_t                   time;        /* ms since 1970 */
+    uint64_t                   ack;         /* client's id + 1; 0: none */
+    ngx_socketio_ref_t         body;        /* bytes: JSON as it came */
+    uint32_t                   body_len;
+    ngx_socketio_ref_t         attached;    /* bytes: each with a u32 length */
+    ngx_socketio_ref_t         attached_tail;
+    uint32_t                   attached_len;
+    uint16_t                   attachments; /* announced */
+    uint16_t                   got;
+    uint32_t                   filler;      /* slot + 1 while it is filled */
+} ngx_socketio_event_t;
+
+
+struct ngx_socketio_slot_s {
+    uint32_t                   gen;         /* of the claim; 0: free */
+    uint32_t                   websockets;  /* sessions with one here */
+    uint64_t                   tick;        /* ms: last sign of life */
+
+    ngx_socketio_ref_t         mailbox;
+    ngx_socketio_ref_t         mailbox_tail;
+    uint32_t                   mailbox_n;
+
+    ngx_socketio_ref_t         held;
+    ngx_socketio_ref_t         held_tail;
+
+    ngx_socketio_ref_t         messages;    /* being filled */
+    ngx_socketio_ref_t         events;
+
+    uint8_t                    exiting;     /* takes no inbox any more */
+    uint8_t                    overrun;
+    uint8_t                    all;         /* the ring was full: look at all
+                                               of yours */
+    uint8_t                    sweeping;
+    uint32_t                   ring_head;
+    uint32_t                   ring_tail;
+    ngx_socketio_id_t          ring[NGX_SOCKETIO_RING];
+};
+
+
+#endif /* _NGX_SOCKETIO_RECORDS_H_INCLUDED_ */

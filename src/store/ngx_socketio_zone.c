@@ -1,0 +1,546 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+#include "store/ngx_socketio_records.h"
+
+
+#define NGX_SOCKETIO_LAST  0xffff
+
+
+static void ngx_socketio_zone_layout(ngx_socketio_zone_t *zone, size_t size);
+static ngx_int_t ngx_socketio_zone_create(ngx_socketio_zone_t *zone,
+    ngx_uint_t nslots);
+static void ngx_socketio_zone_empty_locked(ngx_socketio_zone_t *zone);
+static ngx_int_t ngx_socketio_page_alloc_locked(ngx_socketio_zone_t *zone,
+    ngx_uint_t type);
+static void ngx_socketio_page_link_locked(ngx_socketio_zone_t *zone,
+    uint32_t page);
+static void ngx_socketio_page_unlink_locked(ngx_socketio_zone_t *zone,
+    uint32_t page);
+
+
+uint16_t  ngx_socketio_record_sizes[NGX_SOCKETIO_TYPES] = {
+    NGX_SOCKETIO_PAGE,
+    sizeof(ngx_socketio_session_t),
+    sizeof(ngx_socketio_socket_t),
+    sizeof(ngx_socketio_room_t),
+    sizeof(ngx_socketio_member_t),
+    sizeof(ngx_socketio_node_t),
+    sizeof(ngx_socketio_message_t),
+    sizeof(ngx_socketio_event_t),
+    64, 128, 256, 512, 1024, 2048, 4096
+};
+
+
+ngx_int_t
+ngx_socketio_zone_init(ngx_socketio_zone_t *zone, ngx_shm_zone_t *shm_zone,
+    ngx_socketio_zone_t *old, ngx_uint_t nslots)
+{
+    zone->shm_zone = shm_zone;
+    zone->shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+    if (old) {
+        zone->sh = old->sh;
+        zone->emptied = (uint32_t) old->sh->stats.emptied;
+
+    } else if (shm_zone->shm.exists) {
+        zone->sh = zone->shpool->data;
+
+    } else {
+        return ngx_socketio_zone_create(zone, nslots);
+    }
+
+    if (zone->sh == NULL || zone->sh->layout != NGX_SOCKETIO_LAYOUT) {
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                      "zone \"%V\" has the layout of another version of "
+                      "this module: restart nginx", &shm_zone->shm.name);
+        return NGX_ERROR;
+    }
+
+    ngx_socketio_zone_layout(zone, 0);
+
+    return NGX_OK;
+}
+
+
+/* The parts follow one another: header, slots, hashes, page table, pages. */
+
+static void
+ngx_socketio_zone_layout(ngx_socketio_zone_t *zone, size_t size)
+{
+    u_char                  *p;
+    size_t                   left;
+    ngx_socketio_zone_sh_t  *sh;
+
+    sh = zone->sh;
+    p = (u_char *) sh + ngx_align(sizeof(ngx_socketio_zone_sh_t), 64);
+
+    zone->slots = (ngx_socketio_slot_t *) p;
+    p += sh->nslots * sizeof(ngx_socketio_slot_t);
+
+    zone->sids = (ngx_socketio_ref_t *) p;
+    p += sh->nbuckets * sizeof(ngx_socketio_ref_t);
+
+    zone->rooms = (ngx_socketio_ref_t *) p;
+    p += sh->nbuckets * sizeof(ngx_socketio_ref_t);
+
+    p = ngx_align_ptr(p, 64);
+    zone->table = (ngx_socketio_page_t *) p;
+
+    if (size) {
+        left = size - (p - (u_char *) sh);
+        sh->npages = (left - NGX_SOCKETIO_PAGE)
+                     / (NGX_SOCKETIO_PAGE + sizeof(ngx_socketio_page_t));
+    }
+
+    p += sh->npages * sizeof(ngx_socketio_page_t);
+    zone->pages = ngx_align_ptr(p, NGX_SOCKETIO_PAGE);
+}
+
+
+static ngx_int_t
+ngx_socketio_zone_create(ngx_socketio_zone_t *zone, ngx_uint_t nslots)
+{
+    size_t                   size;
+    ngx_slab_pool_t         *shpool;
+    ngx_socketio_zone_sh_t  *sh;
+
+    shpool = zone->shpool;
+    shpool->log_nomem = 0;
+
+    /* the slab's only use: all that it has, as one block */
+
+    size = (size_t) shpool->pfree * ngx_pagesize;
+    sh = NULL;
+
+    while (size > 16 * NGX_SOCKETIO_PAGE) {
+        sh = ngx_slab_alloc(shpool, size);
+        if (sh) {
+            break;
+        }
+
+        size -= ngx_pagesize;
+    }
+
+    if (sh == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(sh, sizeof(ngx_socketio_zone_sh_t));
+
+    sh->layout = NGX_SOCKETIO_LAYOUT;
+    sh->nslots = nslots;
+    sh->boot = (uint32_t) ngx_random() ^ (uint32_t) ngx_time();
+    sh->stamp = 0;
+
+    /* about one session or room in 2 KB */
+
+    for (sh->nbuckets = 64; sh->nbuckets < size / 2048; sh->nbuckets <<= 1) {
+        /* void */
+    }
+
+    if (size < nslots * sizeof(ngx_socketio_slot_t)
+               + 2 * sh->nbuckets * sizeof(ngx_socketio_ref_t)
+               + 32 * NGX_SOCKETIO_PAGE)
+    {
+        ngx_log_error(NGX_LOG_EMERG, zone->shm_zone->shm.log, 0,
+                      "zone \"%V\" is too small for %ui worker slots",
+                      &zone->shm_zone->shm.name, nslots);
+        return NGX_ERROR;
+    }
+
+    zone->sh = sh;
+    ngx_socketio_zone_layout(zone, size);
+
+    ngx_memzero(zone->slots, nslots * sizeof(ngx_socketio_slot_t));
+    ngx_socketio_zone_empty_locked(zone);
+    sh->stats.emptied = 0;
+
+    shpool->data = sh;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Generations go on, so that no reference from before finds a record; slots
+ * keep their claims: their workers find their connections gone.
+ */
+
+static void
+ngx_socketio_zone_empty_locked(ngx_socketio_zone_t *zone)
+{
+    uint32_t                 i;
+    uint64_t                 emptied;
+    ngx_socketio_slot_t     *slot;
+    ngx_socketio_zone_sh_t  *sh;
+
+    sh = zone->sh;
+
+    ngx_memzero(zone->sids, sh->nbuckets * sizeof(ngx_socketio_ref_t));
+    ngx_memzero(zone->rooms, sh->nbuckets * sizeof(ngx_socketio_ref_t));
+    ngx_memzero(zone->table, sh->npages * sizeof(ngx_socketio_page_t));
+    ngx_memzero(sh->partial, sizeof(sh->partial));
+    ngx_memzero(sh->nfree, sizeof(sh->nfree));
+    ngx_memzero(sh->wheel, sizeof(sh->wheel));
+    ngx_memzero(sh->wheel_map, sizeof(sh->wheel_map));
+
+    for (i = 0; i < sh->npages; i++) {
+        zone->table[i].next = (i + 1 < sh->npages) ? i + 2 : 0;
+    }
+
+    sh->free_page = 1;
+    sh->free_pages = sh->npages;
+
+    for (i = 0; i < sh->nslots; i++) {
+        slot = &zone->slots[i];
+        slot->websockets = 0;
+        slot->mailbox = slot->mailbox_tail = slot->mailbox_n = 0;
+        slot->held = slot->held_tail = 0;
+        slot->messages = slot->events = 0;
+        slot->ring_head = slot->ring_tail = 0;
+        slot->all = 0;
+        slot->overrun = 0;
+    }
+
+    emptied = sh->stats.emptied + 1;
+    sh->stats.sessions = 0;
+    sh->stats.sockets = 0;
+    sh->stats.emptied = emptied;
+
+    ngx_memory_barrier();
+    sh->dirty = 0;
+}
+
+
+void
+ngx_socketio_zone_lock(ngx_socketio_zone_t *zone)
+{
+    ngx_uint_t  i;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    if (zone->sh->dirty) {
+        ngx_socketio_zone_empty_locked(zone);
+
+        for (i = 0; i < zone->sh->nslots; i++) {
+            ngx_socketio_zone_ring_locked(zone, i);
+        }
+    }
+}
+
+
+void
+ngx_socketio_zone_unlock(ngx_socketio_zone_t *zone)
+{
+    uint32_t           tenures[NGX_SOCKETIO_OWNED];
+    uint64_t           bits, wakes[NGX_SOCKETIO_SLOTS_MAX / 64];
+    ngx_uint_t         i, nowned;
+    ngx_socketio_id_t  owned[NGX_SOCKETIO_OWNED];
+
+    nowned = zone->nowned;
+
+    if (zone->nwakes == 0 && nowned == 0) {
+        ngx_shmtx_unlock(&zone->shpool->mutex);
+        return;
+    }
+
+    /* the callbacks may lock again: take what is theirs first */
+
+    ngx_memcpy(wakes, zone->wakes, sizeof(wakes));
+    ngx_memzero(zone->wakes, sizeof(wakes));
+    zone->nwakes = 0;
+
+    ngx_memcpy(owned, zone->owned, nowned * sizeof(ngx_socketio_id_t));
+    ngx_memcpy(tenures, zone->tenures, nowned * sizeof(uint32_t));
+    zone->nowned = 0;
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    for (i = 0; i < NGX_SOCKETIO_SLOTS_MAX / 64; i++) {
+        for (bits = wakes[i]; bits; bits &= bits - 1) {
+            zone->wake(zone, i * 64 + __builtin_ctzll(bits));
+        }
+    }
+
+    for (i = 0; i < nowned; i++) {
+        zone->inbox(zone, &owned[i], tenures[i]);
+    }
+}
+
+
+void
+ngx_socketio_zone_ring_locked(ngx_socketio_zone_t *zone, ngx_uint_t slot)
+{
+    zone->wakes[slot / 64] |= (uint64_t) 1 << (slot % 64);
+    zone->nwakes++;
+}
+
+
+void
+ngx_socketio_zone_full(ngx_socketio_zone_t *zone, ngx_log_t *log, char *what)
+{
+    ngx_uint_t  now;
+
+    (void) ngx_atomic_fetch_add((ngx_atomic_t *) &zone->sh->stats.full, 1);
+
+    now = (ngx_uint_t) ngx_time();
+
+    if (zone->full_logged && now - zone->full_logged < 60) {
+        return;
+    }
+
+    zone->full_logged = now;
+
+    ngx_log_error(NGX_LOG_ERR, log, 0,
+                  "zone \"%V\" is full: %s refused (%uL times so far); "
+                  "make it bigger in \"socketio_zone\"",
+                  &zone->shm_zone->shm.name, what, zone->sh->stats.full);
+}
+
+
+ngx_socketio_ref_t
+ngx_socketio_alloc_locked(ngx_socketio_zone_t *zone, ngx_uint_t type)
+{
+    uint32_t             page;
+    ngx_uint_t           i;
+    ngx_socketio_rec_t  *rec;
+    ngx_socketio_ref_t   ref;
+    ngx_socketio_page_t *pg;
+
+    if (zone->sh->partial[type] == 0
+        && ngx_socketio_page_alloc_locked(zone, type) != NGX_OK)
+    {
+        return 0;
+    }
+
+    page = zone->sh->partial[type];
+    pg = &zone->table[page - 1];
+    i = pg->free;
+    ref = page << 8 | (uint32_t) i;
+    rec = ngx_socketio_rec(zone, ref);
+
+    pg->free = rec->link;
+    pg->used++;
+    zone->sh->nfree[type]--;
+
+    if (pg->free == NGX_SOCKETIO_LAST) {
+        ngx_socketio_page_unlink_locked(zone, page);
+    }
+
+    if (type < NGX_SOCKETIO_BYTES) {
+        ngx_memzero(rec, ngx_socketio_record_sizes[type]);
+
+        if (++zone->sh->stamp == 0) {
+            zone->sh->stamp = 1;
+        }
+
+        rec->gen = zone->sh->stamp;
+    }
+
+    return ref;
+}
+
+
+void
+ngx_socketio_free_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref)
+{
+    uint32_t                 page;
+    ngx_uint_t               type;
+    ngx_socketio_rec_t      *rec;
+    ngx_socketio_page_t     *pg;
+    ngx_socketio_zone_sh_t  *sh;
+
+    sh = zone->sh;
+    page = ref >> 8;
+    pg = &zone->table[page - 1];
+    type = pg->type;
+    rec = ngx_socketio_rec(zone, ref);
+
+    ((volatile ngx_socketio_rec_t *) rec)->used = 0;
+    ngx_memory_barrier();
+
+    rec->link = pg->free;
+    pg->free = ref & 0xff;
+    pg->used--;
+    sh->nfree[type]++;
+
+    if (pg->used) {
+        if (!pg->linked) {
+            ngx_socketio_page_link_locked(zone, page);
+        }
+
+        return;
+    }
+
+    if (pg->linked) {
+        ngx_socketio_page_unlink_locked(zone, page);
+    }
+
+    sh->nfree[type] -= NGX_SOCKETIO_PAGE / ngx_socketio_record_sizes[type];
+    pg->type = NGX_SOCKETIO_FREE;
+    pg->next = sh->free_page;
+    sh->free_page = page;
+    sh->free_pages++;
+}
+
+
+ngx_uint_t
+ngx_socketio_room_for_locked(ngx_socketio_zone_t *zone, ngx_uint_t type,
+    ngx_uint_t n)
+{
+    return zone->sh->nfree[type]
+           + (ngx_uint_t) zone->sh->free_pages
+             * (NGX_SOCKETIO_PAGE / ngx_socketio_record_sizes[type]) >= n;
+}
+
+
+static ngx_int_t
+ngx_socketio_page_alloc_locked(ngx_socketio_zone_t *zone, ngx_uint_t type)
+{
+    u_char                  *p;
+    uint32_t                 page;
+    ngx_uint_t               i, n, size;
+    ngx_socketio_rec_t      *rec;
+    ngx_socketio_page_t     *pg;
+    ngx_socketio_zone_sh_t  *sh;
+
+    sh = zone->sh;
+    page = sh->free_page;
+
+    if (page == 0) {
+        return NGX_ERROR;
+    }
+
+    pg = &zone->table[page - 1];
+    sh->free_page = pg->next;
+    sh->free_pages--;
+
+    size = ngx_socketio_record_sizes[type];
+    n = NGX_SOCKETIO_PAGE / size;
+    p = zone->pages + (size_t) (page - 1) * NGX_SOCKETIO_PAGE;
+
+    for (i = 0; i < n; i++) {
+        rec = (ngx_socketio_rec_t *) (p + i * size);
+        rec->used = 0;
+        rec->link = (i + 1 < n) ? i + 1 : NGX_SOCKETIO_LAST;
+    }
+
+    pg->free = 0;
+    pg->used = 0;
+    sh->nfree[type] += n;
+
+    ngx_memory_barrier();
+    pg->type = type;
+
+    ngx_socketio_page_link_locked(zone, page);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_socketio_page_link_locked(ngx_socketio_zone_t *zone, uint32_t page)
+{
+    uint32_t             *head;
+    ngx_socketio_page_t  *pg;
+
+    pg = &zone->table[page - 1];
+    head = &zone->sh->partial[pg->type];
+
+    pg->linked = 1;
+    pg->prev = 0;
+    pg->next = *head;
+
+    if (*head) {
+        zone->table[*head - 1].prev = page;
+    }
+
+    *head = page;
+}
+
+
+static void
+ngx_socketio_page_unlink_locked(ngx_socketio_zone_t *zone, uint32_t page)
+{
+    ngx_socketio_page_t  *pg;
+
+    pg = &zone->table[page - 1];
+
+    if (pg->prev) {
+        zone->table[pg->prev - 1].next = pg->next;
+
+    } else {
+        zone->sh->partial[pg->type] = pg->next;
+    }
+
+    if (pg->next) {
+        zone->table[pg->next - 1].prev = pg->prev;
+    }
+
+    pg->linked = 0;
+}
+
+
+void *
+ngx_socketio_find_locked(ngx_socketio_zone_t *zone, ngx_uint_t type,
+    ngx_socketio_ref_t ref, uint32_t gen)
+{
+    uint32_t             page;
+    ngx_socketio_rec_t  *rec;
+
+    page = ref >> 8;
+
+    if (page == 0
+        || page > zone->sh->npages
+        || zone->table[page - 1].type != type
+        || (ref & 0xff)
+           >= NGX_SOCKETIO_PAGE / (ngx_uint_t) ngx_socketio_record_sizes[type])
+    {
+        return NULL;
+    }
+
+    rec = ngx_socketio_rec(zone, ref);
+
+    return (rec->used && rec->gen == gen) ? rec : NULL;
+}
+
+
+ngx_socketio_ref_t
+ngx_socketio_walk_locked(ngx_socketio_zone_t *zone, ngx_uint_t type,
+    ngx_socketio_ref_t after, ngx_uint_t *pages)
+{
+    uint32_t             page;
+    ngx_uint_t           i, n;
+    ngx_socketio_rec_t  *rec;
+    ngx_socketio_ref_t   ref;
+
+    n = NGX_SOCKETIO_PAGE / ngx_socketio_record_sizes[type];
+    page = after ? after >> 8 : 1;
+    i = after ? (after & 0xff) + 1 : 0;
+
+    for ( /* void */ ; page <= zone->sh->npages; page++, i = 0) {
+
+        if (zone->table[page - 1].type != type) {
+            continue;
+        }
+
+        for ( /* void */ ; i < n; i++) {
+            ref = page << 8 | (uint32_t) i;
+            rec = ngx_socketio_rec(zone, ref);
+
+            if (rec->used) {
+                return ref;
+            }
+        }
+
+        if (*pages && --*pages == 0) {
+            return page << 8 | (uint32_t) (n - 1);
+        }
+    }
+
+    return 0;
+}

@@ -1,0 +1,244 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+/*
+ * The zone: one block of shared memory cut into 4 KB pages, each of one
+ * record type.  Nothing in it points anywhere: links are references (page and
+ * position), 0 is none.  A record exists while its "used" byte is set: last
+ * to be set, first to be cleared.  Each names its owner, so that lists can be
+ * rebuilt from the records.
+ *
+ * One lock, shpool->mutex: the only one that the master releases when a
+ * worker dies holding it.  Functions ending in _locked want it held; no other
+ * function of store/ may be called with it held.  It is never held over I/O
+ * or logging.  Slots that have something new to look at are noted with
+ * ngx_socketio_zone_ring_locked() and woken by ngx_socketio_zone_unlock().
+ */
+
+
+#ifndef _NGX_SOCKETIO_ZONE_H_INCLUDED_
+#define _NGX_SOCKETIO_ZONE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+#define NGX_SOCKETIO_LAYOUT          1      /* of everything in shared memory */
+#define NGX_SOCKETIO_PAGE            4096
+#define NGX_SOCKETIO_SLOTS_MAX       256
+#define NGX_SOCKETIO_WHEEL           1024   /* buckets of 50 ms: 51 s */
+#define NGX_SOCKETIO_WHEEL_MSEC      50
+
+
+typedef uint32_t  ngx_socketio_ref_t;
+
+
+/* a reference from outside the zone, or one that may outlive its record */
+
+typedef struct {
+    ngx_socketio_ref_t         ref;
+    uint32_t                   gen;
+} ngx_socketio_id_t;
+
+
+typedef enum {
+    NGX_SOCKETIO_FREE = 0,
+    NGX_SOCKETIO_SESSION,
+    NGX_SOCKETIO_SOCKET,
+    NGX_SOCKETIO_ROOM,
+    NGX_SOCKETIO_MEMBER,
+    NGX_SOCKETIO_NODE,
+    NGX_SOCKETIO_MESSAGE,
+    NGX_SOCKETIO_EVENT,
+    NGX_SOCKETIO_BYTES,                     /* 7 sizes: 64, 128 ... 4096 */
+    NGX_SOCKETIO_TYPES = NGX_SOCKETIO_BYTES + 7
+} ngx_socketio_type_e;
+
+
+/* every record begins with this */
+
+typedef struct {
+    uint8_t                    used;
+    uint8_t                    kind;
+    uint16_t                   link;        /* while free: the next free one */
+    uint32_t                   gen;         /* never the same for two lives */
+} ngx_socketio_rec_t;
+
+
+typedef struct {
+    uint8_t                    type;
+    uint8_t                    linked;      /* in its type's list of pages
+                                               with free records */
+    uint16_t                   used;
+    uint16_t                   free;        /* first free record, 0xffff */
+    uint16_t                   unused;
+    uint32_t                   next;
+    uint32_t                   prev;
+} ngx_socketio_page_t;
+
+
+typedef struct ngx_socketio_slot_s  ngx_socketio_slot_t;
+
+
+typedef struct {
+    uint64_t                   sessions;    /* now */
+    uint64_t                   sockets;
+    uint64_t                   opened;      /* since the zone is there */
+    uint64_t                   events;
+    uint64_t                   messages;
+    uint64_t                   full;        /* refused for lack of memory */
+    uint64_t                   slow;        /* closed: send queue */
+    uint64_t                   emptied;
+} ngx_socketio_stats_t;
+
+
+typedef struct {
+    uint32_t                   layout;
+    uint32_t                   dirty;       /* a change of more than one store
+                                               is under way */
+    uint32_t                   stamp;       /* last generation given */
+    uint32_t                   boot;        /* random, part of event ids */
+
+    uint64_t                   seq;         /* the one order of emits */
+    uint64_t                   wheel_at;    /* buckets turned, 50 ms each */
+
+    uint32_t                   npages;
+    uint32_t                   free_pages;
+    uint32_t                   free_page;   /* list, page number + 1 */
+    uint32_t                   nslots;
+    uint32_t                   nbuckets;    /* of each hash, a power of two */
+    uint32_t                   sweeping;
+
+    uint32_t                   partial[NGX_SOCKETIO_TYPES];
+    uint32_t                   nfree[NGX_SOCKETIO_TYPES];
+
+    ngx_socketio_ref_t         wheel[NGX_SOCKETIO_WHEEL];
+    uint64_t                   wheel_map[NGX_SOCKETIO_WHEEL / 64];
+
+    ngx_socketio_stats_t       stats;
+} ngx_socketio_zone_sh_t;
+
+
+typedef struct ngx_socketio_zone_s  ngx_socketio_zone_t;
+
+typedef void (*ngx_socketio_wake_pt)(ngx_socketio_zone_t *zone,
+    ngx_uint_t slot);
+typedef void (*ngx_socketio_inbox_pt)(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *session, uint32_t tenure);
+
+#define NGX_SOCKETIO_OWNED           16     /* sessions owned in one hold */
+
+
+struct ngx_socketio_zone_s {                /* private to a process */
+    ngx_socketio_zone_sh_t    *sh;
+    ngx_slab_pool_t           *shpool;
+    ngx_socketio_slot_t       *slots;
+    ngx_socketio_ref_t        *sids;
+    ngx_socketio_ref_t        *rooms;
+    ngx_socketio_page_t       *table;
+    u_char                    *pages;
+
+    ngx_shm_zone_t            *shm_zone;
+    ngx_uint_t                 slot;        /* this worker's */
+    uint32_t                   slot_gen;    /* 0: none claimed */
+    uint32_t                   emptied;     /* stats.emptied last seen */
+    ngx_uint_t                 nwakes;
+    ngx_uint_t                 nowned;
+    ngx_socketio_wake_pt       wake;        /* after unlocking: slot rung */
+    ngx_socketio_inbox_pt      inbox;       /* ... this worker owns one now */
+    uint64_t                   wakes[NGX_SOCKETIO_SLOTS_MAX / 64];
+    ngx_socketio_id_t          owned[NGX_SOCKETIO_OWNED];
+    uint32_t                   tenures[NGX_SOCKETIO_OWNED];
+    ngx_uint_t                 full_logged; /* ngx_time() of the last line */
+    void                      *data;        /* the layers' above */
+};
+
+
+extern uint16_t  ngx_socketio_record_sizes[NGX_SOCKETIO_TYPES];
+
+
+/* nslots: only for a new zone; an adopted one keeps what it has */
+ngx_int_t ngx_socketio_zone_init(ngx_socketio_zone_t *zone,
+    ngx_shm_zone_t *shm_zone, ngx_socketio_zone_t *old, ngx_uint_t nslots);
+
+/*
+ * Taking the lock over a dirty zone (a worker died within a change) empties
+ * the zone: all references are gone, all clients reconnect.
+ */
+void ngx_socketio_zone_lock(ngx_socketio_zone_t *zone);
+void ngx_socketio_zone_unlock(ngx_socketio_zone_t *zone);
+void ngx_socketio_zone_ring_locked(ngx_socketio_zone_t *zone,
+    ngx_uint_t slot);
+/* NGX_DECLINED: was counted; log at most a line a minute, lock not held */
+void ngx_socketio_zone_full(ngx_socketio_zone_t *zone, ngx_log_t *log,
+    char *what);
+
+/* 0: the zone is full.  The record is zeroed, its generation set, unused. */
+ngx_socketio_ref_t ngx_socketio_alloc_locked(ngx_socketio_zone_t *zone,
+    ngx_uint_t type);
+void ngx_socketio_free_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref);
+/* how many records of the type can be had for sure */
+ngx_uint_t ngx_socketio_room_for_locked(ngx_socketio_zone_t *zone,
+    ngx_uint_t type, ngx_uint_t n);
+
+/* NULL: no such record now; a normal answer */
+void *ngx_socketio_find_locked(ngx_socketio_zone_t *zone, ngx_uint_t type,
+    ngx_socketio_ref_t ref, uint32_t gen);
+/*
+ * The used records of a type, page by page: position starts at 0, NULL ends.
+ * Looks at no more than "pages" pages a call and sets *more accordingly.
+ */
+ngx_socketio_ref_t ngx_socketio_walk_locked(ngx_socketio_zone_t *zone,
+    ngx_uint_t type, ngx_socketio_ref_t after, ngx_uint_t *pages);
+
+
+static ngx_inline void *
+ngx_socketio_rec(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref)
+{
+    uint32_t  page;
+
+    page = ref >> 8;
+
+    return zone->pages + (size_t) (page - 1) * NGX_SOCKETIO_PAGE
+           + (ref & 0xff) * ngx_socketio_record_sizes[zone->table[page - 1]
+                                                          .type];
+}
+
+
+static ngx_inline ngx_uint_t
+ngx_socketio_type(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref)
+{
+    return zone->table[(ref >> 8) - 1].type;
+}
+
+
+static ngx_inline void
+ngx_socketio_used(void *record)
+{
+    ngx_memory_barrier();
+    ((volatile ngx_socketio_rec_t *) record)->used = 1;
+}
+
+
+static ngx_inline void
+ngx_socketio_dirty_locked(ngx_socketio_zone_t *zone)
+{
+    *(volatile uint32_t *) &zone->sh->dirty = 1;
+    ngx_memory_barrier();
+}
+
+
+static ngx_inline void
+ngx_socketio_clean_locked(ngx_socketio_zone_t *zone)
+{
+    ngx_memory_barrier();
+    *(volatile uint32_t *) &zone->sh->dirty = 0;
+}
+
+
+#endif /* _NGX_SOCKETIO_ZONE_H_INCLUDED_ */
