@@ -1,0 +1,112 @@
+# Everything that one does with this tree; "make help" lists it.
+#
+# Variables of the build:
+#
+#   NGINX_SRC  an nginx source tree: build that nginx too, and for it.  Empty:
+#              build for the nginx of this Debian, with its nginx-dev
+#   NDK_SRC    NDK sources, by default Debian's; "none" does without
+#   BUILD      where the result goes: build, or build/custom with NGINX_SRC
+#   CC_OPT, LD_OPT, CONF_FLAGS, WERROR=no   see t/tools/build-nginx.sh
+#
+# What tests find in their environment (and what one may set to run them, with
+# "prove" or "make test", against something else):
+#
+#   TEST_NGINX_BINARY   the nginx to test, default /usr/sbin/nginx
+#   TEST_NGINX_MODULES  directory of ngx_http_socketio_module.so, default build
+#   TEST_NDK_MODULE     ndk_http_module.so to load first, default Debian's;
+#                       empty: load none
+#   TEST_NGINX_LEAVE=1  keep the directories of the tests, print their names
+#   FUZZ_SECONDS        how long t/90_fuzz.t runs each fuzzer, default 5
+#   CI                  set: a tool that is missing is a failure, not a skip
+
+TIME      = 30
+T         = $(UNIT) $(sort $(wildcard t/*.t t/*/*.t))
+PROVE     = prove
+DEMO_PORT = 8080
+
+ifdef NGINX_SRC
+BUILD     = build/custom
+else
+BUILD     = build
+endif
+
+MODULE    = $(BUILD)/ngx_http_socketio_module.so
+
+UNIT_SRCS = $(sort $(wildcard t/unit/*_test.c))
+UNIT      = $(UNIT_SRCS:t/unit/%.c=build/unit/%)
+FUZZ_SRCS = $(sort $(wildcard t/fuzz/fuzz_*.c))
+FUZZ      = $(FUZZ_SRCS:t/fuzz/%.c=build/fuzz/%)
+
+SANITIZE  = -fsanitize=address,undefined -fno-sanitize-recover=undefined
+ALONE     = -DNGX_SOCKETIO_STANDALONE=1 -std=gnu11 -Wall -Wextra -Werror \
+            -g -O1 -fno-omit-frame-pointer -Isrc -MMD -MP
+
+export NGINX_SRC NDK_SRC CC_OPT LD_OPT CONF_FLAGS WERROR DEMO_PORT
+
+ifdef NGINX_SRC
+export TEST_NGINX_BINARY  ?= $(abspath $(BUILD))/nginx
+ifneq ($(wildcard $(BUILD)/ndk_http_module.so),)
+export TEST_NDK_MODULE    ?= $(abspath $(BUILD))/ndk_http_module.so
+endif
+endif
+
+export TEST_NGINX_BINARY  ?= /usr/sbin/nginx
+export TEST_NGINX_MODULES ?= $(abspath $(BUILD))
+export TEST_NDK_MODULE    ?= /usr/lib/nginx/modules/ndk_http_module.so
+export NODE_PATH          ?= $(abspath build/node/node_modules)
+
+
+build:       ## the dynamic module (and nginx, with NGINX_SRC=path)
+	@t/tools/build-nginx.sh $(BUILD)
+
+unit:        ## unit tests of the pure layer, with sanitizers
+unit: $(UNIT)
+	@$(PROVE) $(UNIT)
+
+test:        ## install what is missing, build, run all tests (T=... some)
+	@t/tools/install-deps.sh build test
+	@$(MAKE) --no-print-directory build $(UNIT) $(FUZZ)
+	@$(MAKE) --no-print-directory prove
+
+prove:       ## all tests (T=... some), as built
+	@$(PROVE) -It/lib $(T)
+
+demo:        ## a chat in the browser, until Ctrl-C (DEMO_PORT=8080)
+	@t/tools/demo.sh
+
+fuzz:        ## every fuzzer for TIME=30 seconds
+fuzz: $(FUZZ)
+	@for f in $(FUZZ:build/fuzz/fuzz_%=%); do \
+	    t/tools/fuzz.sh $$f $(TIME) || exit 1; \
+	done
+
+asan:        ## nginx and the module with address and UB sanitizers
+	@t/tools/build-asan.sh
+
+asan-test:   ## the suite with nginx under the sanitizers (T=... some)
+asan-test: asan $(UNIT) $(FUZZ)
+	@t/tools/asan-env.sh $(MAKE) --no-print-directory prove
+
+lint:        ## layers, symbols, style, docs, examples
+lint: build
+	@$(PROVE) t/00_*.t
+
+clean:       ## remove all that was built
+	rm -rf build
+
+help:        ## this list
+	@sed -n 's/^\([a-z-]*\):  *## /  make \1\t/p' Makefile | expand -t 20
+
+
+build/unit/%: t/unit/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALONE) $(SANITIZE) -It/unit -o $@ $< -lz
+
+build/fuzz/%: t/fuzz/%.c
+	@mkdir -p $(@D)
+	clang $(ALONE) $(SANITIZE) -fsanitize=fuzzer -It/fuzz -o $@ $< -lz
+
+-include $(wildcard build/unit/*.d build/fuzz/*.d)
+
+.DEFAULT_GOAL = build
+.PHONY: build unit test prove demo fuzz asan asan-test lint clean help
