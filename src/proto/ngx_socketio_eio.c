@@ -8,10 +8,12 @@
 #include "proto/ngx_socketio_json.h"
 
 
-static size_t ngx_socketio_eio_put(u_char **p, u_char *text, size_t len);
-
 #define ngx_socketio_eio_literal(p, text)                                     \
     ngx_socketio_eio_put(p, (u_char *) text, sizeof(text) - 1)
+
+
+static size_t ngx_socketio_eio_put(u_char **p, u_char *text, size_t len);
+static size_t ngx_socketio_eio_number(u_char **p, uint64_t n);
 
 
 ngx_str_t  ngx_socketio_eio_errors[NGX_SOCKETIO_EIO_NERRORS] = {
@@ -108,69 +110,64 @@ ngx_socketio_eio_error_text(u_char *p, ngx_uint_t code, ngx_str_t *text)
     }
 
     len = ngx_socketio_eio_literal(&p, "{\"code\":");
-
-    n = ngx_socketio_json_uint(p, code);
-    p = (p != NULL) ? p + n : NULL;
-    len += n;
-
+    len += ngx_socketio_eio_number(&p, code);
     len += ngx_socketio_eio_literal(&p, ",\"message\":\"");
 
     n = ngx_socketio_json_escape(p, text->data, text->len);
     p = (p != NULL) ? p + n : NULL;
-    len += n;
 
-    return len + ngx_socketio_eio_literal(&p, "\"}");
+    return len + n + ngx_socketio_eio_literal(&p, "\"}");
 }
 
 
 size_t
 ngx_socketio_eio_open(u_char *p, ngx_socketio_eio_open_t *o)
 {
-    size_t      n, len;
-    ngx_uint_t  i;
-
-    struct {
-        ngx_str_t  name;
-        uint64_t   value;
-    } numbers[] = {
-        { ngx_string(",\"pingInterval\":"), o->ping_interval },
-        { ngx_string(",\"pingTimeout\":"), o->ping_timeout },
-        { ngx_string(",\"maxPayload\":"), o->max_payload }
-    };
+    size_t  len;
 
     /* the order in which Engine.IO servers have always written the members */
 
     len = ngx_socketio_eio_literal(&p, "0{\"sid\":\"");
     len += ngx_socketio_eio_put(&p, o->sid.data, o->sid.len);
+    len += ngx_socketio_eio_literal(&p, "\",\"upgrades\":[");
 
     if (o->upgrade) {
-        len += ngx_socketio_eio_literal(&p,
-                                        "\",\"upgrades\":[\"websocket\"]");
-
-    } else {
-        len += ngx_socketio_eio_literal(&p, "\",\"upgrades\":[]");
+        len += ngx_socketio_eio_literal(&p, "\"websocket\"");
     }
 
-    for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        len += ngx_socketio_eio_put(&p, numbers[i].name.data,
-                                    numbers[i].name.len);
-
-        n = ngx_socketio_json_uint(p, numbers[i].value);
-        p = (p != NULL) ? p + n : NULL;
-        len += n;
-    }
+    len += ngx_socketio_eio_literal(&p, "],\"pingInterval\":");
+    len += ngx_socketio_eio_number(&p, o->ping_interval);
+    len += ngx_socketio_eio_literal(&p, ",\"pingTimeout\":");
+    len += ngx_socketio_eio_number(&p, o->ping_timeout);
+    len += ngx_socketio_eio_literal(&p, ",\"maxPayload\":");
+    len += ngx_socketio_eio_number(&p, o->max_payload);
 
     return len + ngx_socketio_eio_literal(&p, "}");
 }
 
 
-/* appends at *p and moves it, unless it is NULL */
+/* these append at *p and move it, unless it is NULL */
 
 static size_t
 ngx_socketio_eio_put(u_char **p, u_char *text, size_t len)
 {
     if (*p != NULL && len != 0) {
         *p = ngx_cpymem(*p, text, len);
+    }
+
+    return len;
+}
+
+
+static size_t
+ngx_socketio_eio_number(u_char **p, uint64_t n)
+{
+    size_t  len;
+
+    len = ngx_socketio_json_uint(*p, n);
+
+    if (*p != NULL) {
+        *p += len;
     }
 
     return len;

@@ -10,6 +10,12 @@
 
 #define ngx_socketio_json_is_digit(ch)  ((ch) >= '0' && (ch) <= '9')
 
+#define ngx_socketio_json_bit(bits, n)  (((bits)[(n) / 8] >> ((n) % 8)) & 1)
+
+#define ngx_socketio_json_bit_put(bits, n, on)                                \
+    (bits)[(n) / 8] = (u_char) (((bits)[(n) / 8] & ~(1 << ((n) % 8)))         \
+                                | (on) << ((n) % 8))
+
 
 static u_char *ngx_socketio_json_scan_name(u_char *p, u_char *last);
 static u_char *ngx_socketio_json_scan_scalar(u_char *p, u_char *last);
@@ -30,14 +36,14 @@ static u_char *ngx_socketio_json_element(u_char *p, u_char *last,
 ngx_int_t
 ngx_socketio_json_check(u_char *p, u_char *last, ngx_uint_t depth)
 {
-    u_char       ch, bit, *open, objects[NGX_SOCKETIO_JSON_MAX_DEPTH / 8];
+    u_char       ch, object, objects[NGX_SOCKETIO_JSON_MAX_DEPTH / 8];
     uint32_t     utf8;
     ngx_uint_t   level;
     enum {
         sw_value = 0,
-        sw_first_element,
-        sw_first_name,
+        sw_first_value,
         sw_name,
+        sw_first_name,
         sw_after_value
     } state;
 
@@ -47,42 +53,41 @@ ngx_socketio_json_check(u_char *p, u_char *last, ngx_uint_t depth)
         return NGX_ERROR;
     }
 
+    /* a bit for every open container, set if it is an object */
+
+    ngx_memzero(objects, sizeof(objects));
+
     depth = ngx_min(depth, NGX_SOCKETIO_JSON_MAX_DEPTH);
     level = 0;
+    object = 0;
     state = sw_value;
 
     for ( ;; ) {
         p = ngx_socketio_json_space(p, last);
 
         if (p == last) {
-            return (state == sw_after_value && level == 0) ? NGX_OK
-                                                           : NGX_ERROR;
+            break;
         }
 
         ch = *p;
 
+        if (level != 0 && state != sw_value && state != sw_name
+            && ch == (object ? '}' : ']'))
+        {
+            p++;
+            level--;
+            object = level ? ngx_socketio_json_bit(objects, level - 1) : 0;
+            state = sw_after_value;
+            continue;
+        }
+
         switch (state) {
 
-        case sw_first_element:
-
-            if (ch == ']') {
-                p++;
-                level--;
-                state = sw_after_value;
-                break;
-            }
-
-            /* fall through */
-
         case sw_value:
+        case sw_first_value:
 
             if (ch != '{' && ch != '[') {
                 p = ngx_socketio_json_scan_scalar(p, last);
-
-                if (p == NULL) {
-                    return NGX_ERROR;
-                }
-
                 state = sw_after_value;
                 break;
             }
@@ -91,72 +96,31 @@ ngx_socketio_json_check(u_char *p, u_char *last, ngx_uint_t depth)
                 return NGX_DECLINED;
             }
 
-            open = &objects[level / 8];
-            bit = (u_char) (1 << (level % 8));
-
-            /* a byte is first written to when its first bit is */
-
-            if (level % 8 == 0) {
-                *open = 0;
-            }
-
-            if (ch == '{') {
-                *open |= bit;
-                state = sw_first_name;
-
-            } else {
-                *open &= (u_char) ~bit;
-                state = sw_first_element;
-            }
-
             p++;
+            object = (ch == '{');
+            ngx_socketio_json_bit_put(objects, level, object);
             level++;
+            state = object ? sw_first_name : sw_first_value;
             break;
 
-        case sw_first_name:
-
-            if (ch == '}') {
-                p++;
-                level--;
-                state = sw_after_value;
-                break;
-            }
-
-            /* fall through */
-
         case sw_name:
-
+        case sw_first_name:
             p = ngx_socketio_json_scan_name(p, last);
-
-            if (p == NULL) {
-                return NGX_ERROR;
-            }
-
             state = sw_value;
             break;
 
         case sw_after_value:
-
-            if (level == 0) {
-                return NGX_ERROR;
-            }
-
-            bit = objects[(level - 1) / 8] & (1 << ((level - 1) % 8));
-
-            if (ch == ',') {
-                state = bit ? sw_name : sw_value;
-
-            } else if (ch == (bit ? '}' : ']')) {
-                level--;
-
-            } else {
-                return NGX_ERROR;
-            }
-
-            p++;
+            p = (level != 0 && ch == ',') ? p + 1 : NULL;
+            state = object ? sw_name : sw_value;
             break;
         }
+
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
     }
+
+    return (state == sw_after_value && level == 0) ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -474,7 +438,7 @@ ngx_socketio_json_equal(u_char *p, u_char *last, u_char *text, size_t len)
             n = 1;
         }
 
-        if (n > len || ngx_memcmp(out, text, n) != 0) {
+        if (n == 0 || n > len || ngx_memcmp(out, text, n) != 0) {
             return 0;
         }
 

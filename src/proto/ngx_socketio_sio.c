@@ -327,6 +327,7 @@ ngx_socketio_sio_placeholders(u_char *p, u_char *last, ngx_uint_t n)
     ngx_uint_t                   level;
     ngx_socketio_sio_objects_t   objects;
 
+    ngx_memzero(&objects, sizeof(ngx_socketio_sio_objects_t));
     level = 0;
 
     /*
