@@ -66,6 +66,7 @@ stop() {
     trap '' INT TERM
     [ -z "$pids" ] || kill $pids 2>/dev/null || :
     wait
+    grep -E '\[(emerg|alert|crit)\]|Sanitizer' "$prefix/error.log" >&2 || :
     rm -rf "$prefix"
 }
 
