@@ -32,8 +32,22 @@ rc=0
 
 rm -f "$out"/report.*
 
+# The first pool of an nginx whose configuration is wrong is never freed.  A
+# suppression would name ngx_create_pool, and hide every pool; so leave out
+# here what main() itself has created.
+
+known='
+    my $text = <STDIN>;
+    my $leak = qr/^(?:Direct|Indirect) leak .*?\n\n/ms;
+    my $main = qr/\A.*\n(?:.*\n)*?.*ngx_create_pool .*\n.* main .*\n/;
+
+    $text =~ s/($leak)/$1 =~ $main ? "" : $1/ge;
+    exit($text =~ /LeakSanitizer/ && $text !~ $leak ? 0 : 1);
+'
+
 for report in "$reports"/report*; do
     [ -s "$report" ] || continue
+    ! perl -0777 -e "$known" < "$report" || continue
     cp "$report" "$out/"
     cat "$report"
     echo "a sanitizer reported: build/asan/${report##*/}"
