@@ -334,6 +334,17 @@ sub websocket ($self, %o) {
 }
 
 
+# Is a session known?  Asked in a way that touches nothing: a plain GET for
+# the transport that it is not on is refused with code 3 while it lives, and
+# with code 1 afterwards.  $other: that transport.
+sub session_alive ($self, $sid, $path = $self->path, $other = 'websocket') {
+    my $r = $self->http('GET', "$path?EIO=4&transport=$other&sid=$sid");
+    return 0 unless $r && $r->{status} == 400;
+    my $e = from_json($r->{body}) // {};
+    return ($e->{code} // -1) == 3;
+}
+
+
 # Publish API: (status, decoded answer).
 sub publish ($self, $command, %o) {
     my $body = ref $command ? to_json($command) : $command;

@@ -135,6 +135,14 @@ sub events ($self, $type = undef) {
 }
 
 
+# All of it as recorded, for what must never be in there.
+sub read_all ($self) {
+    open my $f, '<', $self->{file} or return '';
+    local $/;
+    return scalar <$f>;
+}
+
+
 # Waits until at least $n events of $type are there: all of that type.
 sub wait_events ($self, $type, $n, $timeout = 5) {
     Test::SocketIO::eventually(

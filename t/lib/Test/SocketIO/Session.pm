@@ -203,11 +203,9 @@ sub recv ($self, $timeout = 5) {
 }
 
 
-# Is the session known?  Asked by a HEAD, which harms none: 500 while it
-# lives, 400 afterwards.
-sub alive ($self, %o) {
-    my $r = $self->request('HEAD', %o);
-    return $r && $r->{status} == 500;
+# Is the session known?
+sub alive ($self) {
+    return $self->{t}->session_alive($self->{sid}, $self->{path});
 }
 
 
