@@ -4,7 +4,7 @@
 #
 #   NGINX_SRC  an nginx source tree: build that nginx too, and for it.  Empty:
 #              build for the nginx of this Debian, with its nginx-dev
-#   NDK_SRC    NDK sources, by default Debian's; "none" does without
+#   NDK_SRC    NDK sources, by default Debian's if they fit; "none": without
 #   BUILD      where the result goes: build, or build/custom with NGINX_SRC
 #   CC_OPT, LD_OPT, CONF_FLAGS, WERROR=no   see t/tools/build-nginx.sh
 #
@@ -13,8 +13,8 @@
 #
 #   TEST_NGINX_BINARY   the nginx to test, default /usr/sbin/nginx
 #   TEST_NGINX_MODULES  directory of ngx_http_socketio_module.so, default build
-#   TEST_NDK_MODULE     ndk_http_module.so to load first, default Debian's;
-#                       empty: load none
+#   TEST_NDK_MODULE     ndk_http_module.so to load first, default Debian's, or
+#                       that of the build; empty: load none
 #   TEST_NGINX_LEAVE=1  keep the directories of the tests, print their names
 #   FUZZ_SECONDS        how long t/90_fuzz.t runs each fuzzer, default 5
 #   CI                  set: a tool that is missing is a failure, not a skip
@@ -45,14 +45,10 @@ export NGINX_SRC NDK_SRC CC_OPT LD_OPT CONF_FLAGS WERROR DEMO_PORT
 
 ifdef NGINX_SRC
 export TEST_NGINX_BINARY  ?= $(abspath $(BUILD))/nginx
-ifneq ($(wildcard $(BUILD)/ndk_http_module.so),)
-export TEST_NDK_MODULE    ?= $(abspath $(BUILD))/ndk_http_module.so
-endif
 endif
 
 export TEST_NGINX_BINARY  ?= /usr/sbin/nginx
 export TEST_NGINX_MODULES ?= $(abspath $(BUILD))
-export TEST_NDK_MODULE    ?= /usr/lib/nginx/modules/ndk_http_module.so
 export NODE_PATH          ?= $(abspath build/node/node_modules)
 
 
@@ -69,7 +65,8 @@ test:        ## install what is missing, build, run all tests (T=... some)
 	@$(MAKE) --no-print-directory prove
 
 prove:       ## all tests (T=... some), as built
-	@$(PROVE) -It/lib $(T)
+	@TEST_NDK_MODULE=$${TEST_NDK_MODULE-$$(cat $(BUILD)/ndk)} \
+	    $(PROVE) -It/lib $(T)
 
 demo:        ## a chat in the browser, until Ctrl-C (DEMO_PORT=8080)
 	@t/tools/demo.sh
@@ -89,7 +86,7 @@ asan-test: asan $(UNIT) $(FUZZ)
 
 lint:        ## layers, symbols, style, docs, examples
 lint: build
-	@$(PROVE) t/00_*.t
+	@$(MAKE) --no-print-directory prove T="$(wildcard t/00_*.t)"
 
 clean:       ## remove all that was built
 	rm -rf build

@@ -18,6 +18,7 @@ chmod 1777 "$reports"
 
 export TEST_NGINX_BINARY="$out/nginx"
 export TEST_NGINX_MODULES="$out"
+export TEST_NDK_MODULE="$(cat "$out/ndk")"
 
 # every module exports ngx_modules and the like: no violation of the ODR
 

@@ -7,15 +7,16 @@
 #   NGINX_SRC  an nginx source tree.  Empty: the headers of Debian's nginx-dev,
 #              with its own configure flags, for Debian's nginx.
 #   NDK_SRC    NDK sources.  Complete ones (upstream) give ndk_http_module.so
-#              too; Debian's, the default, have only the headers.  "none": do
-#              without.
+#              too; Debian's, the default, have only the headers, for Debian's
+#              version of nginx.  "none": do without.
 #   CC_OPT     more compiler flags
 #   LD_OPT     more linker flags
 #   CONF_FLAGS more configure flags
 #   WERROR=no  let warnings pass
 #
-# Leaves OUT/ngx_http_socketio_module.so, objects in OUT/objs/addon, and with
-# NGINX_SRC OUT/nginx.  nginx's configure writes into the source tree, which is
+# Leaves OUT/ngx_http_socketio_module.so, objects in OUT/objs/addon, in OUT/ndk
+# the name of the NDK module to load first (or nothing), and with NGINX_SRC
+# OUT/nginx.  nginx's configure writes into the source tree, which is
 # therefore copied, and is run again only if its input has changed: flags, the
 # list of source files, "config", the nginx version or the compiler.
 
@@ -63,24 +64,37 @@ read -r -a more <<< "${CONF_FLAGS:-}"
 flags+=("${more[@]}")
 
 # Debian's NDK sources have no .c file: good for "make modules" only, whose
-# result finds the symbols in Debian's ndk_http_module.so.  To also build an
-# nginx, it is configured once without and once with them.
+# result finds the symbols in Debian's ndk_http_module.so, which loads into an
+# nginx of the same version only.  To also build that nginx, it is configured
+# once without and once with them.
+
+version()
+{
+    sed -n 's/^#define NGINX_VERSION *//p' "$1/src/core/nginx.h" 2> /dev/null
+}
 
 ndk_flags=()
+ndk_module=
 
 if [ "$ndk" = none ]; then
-    ndk=
+    :
 
 elif [ -f "$ndk/src/ndk.c" ]; then
     flags+=("--add-dynamic-module=$ndk")
+    ndk_module=$out/ndk_http_module.so
 
-elif [ -f "$ndk/config" ]; then
+elif [ -f "$ndk/config" ] \
+     && [ "$(version "$src")" = "$(version /usr/share/nginx/src)" ]
+then
     ndk_flags=("--add-module=$ndk")
+    ndk_module=/usr/lib/nginx/modules/ndk_http_module.so
 
 elif [ -n "${NDK_SRC:-}" ]; then
-    echo "$0: NDK_SRC=$ndk is not an NDK source tree" >&2
+    echo "$0: NDK_SRC=$ndk has no NDK for this nginx" >&2
     exit 1
 fi
+
+echo "$ndk_module" > "$out/ndk"
 
 tree=$out/tree
 stamp=$out/configured

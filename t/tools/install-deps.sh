@@ -48,7 +48,7 @@ done
 node_fits()
 {
     command -v node > /dev/null && command -v npm > /dev/null \
-        && node -e 'process.exit(parseInt(process.versions.node) < 18)'
+        && node -e 'process.exit(+(parseInt(process.versions.node) < 18))'
 }
 
 if [ $npm = yes ] && ! node_fits; then
