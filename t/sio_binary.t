@@ -1,0 +1,115 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_socketio_module authors
+
+# Binary packets: attachments wherever they arrive, and headers that lie.
+
+use v5.36;
+use lib 't/lib';
+use Test::More;
+use Test::SocketIO qw/eventually/;
+use Test::SocketIO::Backend qw/echo/;
+use Test::SocketIO::WebSocket ();
+
+my $t = Test::SocketIO->new(workers => 2);
+my $b = $t->run_hook(\&echo);
+
+sub ph ($n) { return qq({"_placeholder":true,"num":$n}) }
+
+sub ws () {
+    my $ws = $t->websocket(worker => 0);
+    $ws->open_packet;
+    $ws->{id} = $ws->sio_connect;
+    return $ws;
+}
+
+sub poll () {
+    my $p = $t->polling(get_worker => 0, post_worker => 1);
+    $p->{id} = $p->sio_connect;
+    return $p;
+}
+
+sub echoes ($name, $header, $args, $bins, $expect = undef) {
+    for my $s (ws(), poll()) {
+        $s->send("$header\[\"echo\",$args]", map { \$_ } @$bins);
+        my @got = $s->collect(1 + @$bins);
+        my $n = @$bins;
+        is_deeply(\@got, [$expect // "45$n-[\"echo\",$args]",
+            map { 'b' . MIME::Base64::encode_base64($_, '') } @$bins],
+            "$name, " . ref $s);
+    }
+}
+
+sub closes ($name, @packets) {
+    for my $s (ws(), poll()) {
+        $s->send(@packets);
+        is($b->reason($s->{id}), 'forced close', "$name, " . ref $s);
+    }
+}
+
+echoes('sio 71: two attachments', '452-', ph(0) . ',' . ph(1),
+    ["\1\2", "\xff\0"]);
+echoes('sio 72: placeholders out of order', '452-', ph(1) . ',' . ph(0),
+    ["\1", "\2"]);
+echoes('sio 73: one placeholder twice', '451-', ph(0) . ',' . ph(0),
+    ["\1\2\3"]);
+echoes('sio 74: nested', '452-', 'null,{"a":[null,' . ph(0) . '],"b":{"c":'
+    . ph(1) . '}}', ["\1", "\2"]);
+echoes('sio 76: no placeholders', '452-', '1', ["\1", "\2"]);
+echoes('sio 80: ten attachments', '4510-', join(',', map { ph($_) } 0 .. 9),
+    [map { chr } 1 .. 10]);
+echoes('sio 84: empty attachments', '452-', ph(0) . ',' . ph(1), ['', '']);
+
+closes("sio 75: num $_", "451-[\"m\",{\"_placeholder\":true,\"num\":$_}]",
+    \"\1") for 1, -1, '"0"', 0.5, 'null', 99999999999;
+closes('sio 77: binary without header', \"\1");
+closes('sio 78: text while attachments are missing', '452-["m"]', \"\1",
+    '42["m"]');
+closes("sio 79: $_", $_, \"\1") for '45["x"]', '45-["x"]', '451.5-["x"]',
+    '45-1-["x"]', '4511-["x"]', '45999999999999999999-["x"]', '451e0-["x"]';
+closes('sio 81: no attachments announced', '450-["m"]');
+closes('one attachment too many', '451-["m"]', \"\1", \"\2");
+closes('DISCONNECT while attachments are missing', '451-["m"]', '41');
+closes('invalid JSON in a binary event', '451-["m"', \"\1");
+closes('reserved name in a binary event', '451-["connect"]', \"\1");
+
+# What is over is over: none of those got through.
+is(scalar(grep { $_->{event} eq 'm' && $_->{args} }
+    grep { !$_->{attachments} } $b->events('event')), 0,
+    'nothing of the refused packets was delivered');
+
+my $p = poll();
+ok($p->send('452-["echo",' . ph(0) . ',' . ph(1) . ']'),
+    'sio 82: header in one POST');
+ok($p->send(\"\1"), 'sio 82: first attachment in another');
+$p->{post} = $t->connect_to_worker(0);
+ok($p->send(\"\2", '42["echo","next"]'), 'sio 82: second, other worker');
+is_deeply([$p->collect(4)], ['452-["echo",' . ph(0) . ',' . ph(1) . ']',
+    'bAQ==', 'bAg==', '42["echo","next"]'], 'sio 82, 83, 87: delivered');
+
+my $ws = ws();
+$ws->send_raw(Test::SocketIO::WebSocket::frame_bytes(1, '451-["echo",'
+    . ph(0) . ']') . Test::SocketIO::WebSocket::frame_bytes(9, 'p')
+    . Test::SocketIO::WebSocket::frame_bytes(1, '3')
+    . Test::SocketIO::WebSocket::frame_bytes(2, "\7"));
+is($ws->frame->{payload}, 'p', 'sio 88: ping in between answered');
+is_deeply([$ws->collect(2)], ['451-["echo",' . ph(0) . ']', 'bBw=='],
+    'sio 88: heartbeats between header and attachment');
+
+$p = poll();
+$p->send('451-["echo",' . ph(0) . ']');
+$ws = $t->websocket(sid => $p->{sid}, worker => 0);
+$ws->send('2probe', '5', \"\3\4");
+my @got = grep { $_ ne '3probe' } $ws->collect(3);
+is_deeply(\@got, ['451-["echo",' . ph(0) . ']', 'bAwQ='],
+    'an attachment may come after the upgrade');
+
+$ws = ws();
+$ws->send('452-["m",' . ph(0) . ']', \"\1");
+$ws->{conn}->reset;
+like($b->reason($ws->{id}), qr/^transport (?:close|error)$/,
+    'sio 89: session lost in the middle');
+ok(eventually(sub { !$t->session_alive($ws->{sid}, $t->path, 'polling') }),
+    'sio 89: and freed');
+
+$t->finish;
