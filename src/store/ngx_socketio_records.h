@@ -64,7 +64,8 @@ typedef struct {
     uint16_t                   nsockets;
 
     uint16_t                   owner;       /* slot of the hook owner */
-    uint16_t                   hashed;
+    uint8_t                    hooked;      /* a backend hears of it */
+    uint8_t                    joined;      /* a namespace, ever */
     uint32_t                   owner_gen;   /* 0: nobody owns the inbox */
     uint32_t                   tenure;
 

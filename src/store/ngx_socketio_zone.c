@@ -14,6 +14,7 @@ static void ngx_socketio_zone_layout(ngx_socketio_zone_t *zone, size_t size);
 static ngx_int_t ngx_socketio_zone_create(ngx_socketio_zone_t *zone,
     ngx_uint_t nslots);
 static void ngx_socketio_zone_empty_locked(ngx_socketio_zone_t *zone);
+static void ngx_socketio_zone_release(ngx_socketio_zone_t *zone);
 static ngx_int_t ngx_socketio_page_alloc_locked(ngx_socketio_zone_t *zone,
     ngx_uint_t type);
 static void ngx_socketio_page_link_locked(ngx_socketio_zone_t *zone,
@@ -211,8 +212,6 @@ ngx_socketio_zone_empty_locked(ngx_socketio_zone_t *zone)
     sh->stats.sockets = 0;
     sh->stats.emptied = emptied;
 
-    ngx_memory_barrier();
-    sh->dirty = 0;
 }
 
 
@@ -230,6 +229,19 @@ ngx_socketio_zone_lock(ngx_socketio_zone_t *zone)
             ngx_socketio_zone_ring_locked(zone, i);
         }
     }
+
+    zone->sh->dirty = 1;
+    ngx_memory_barrier();
+}
+
+
+static void
+ngx_socketio_zone_release(ngx_socketio_zone_t *zone)
+{
+    ngx_memory_barrier();
+    *(volatile uint32_t *) &zone->sh->dirty = 0;
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
 }
 
 
@@ -244,7 +256,7 @@ ngx_socketio_zone_unlock(ngx_socketio_zone_t *zone)
     nowned = zone->nowned;
 
     if (zone->nwakes == 0 && nowned == 0) {
-        ngx_shmtx_unlock(&zone->shpool->mutex);
+        ngx_socketio_zone_release(zone);
         return;
     }
 
@@ -258,7 +270,7 @@ ngx_socketio_zone_unlock(ngx_socketio_zone_t *zone)
     ngx_memcpy(tenures, zone->tenures, nowned * sizeof(uint32_t));
     zone->nowned = 0;
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_socketio_zone_release(zone);
 
     for (i = 0; i < NGX_SOCKETIO_SLOTS_MAX / 64; i++) {
         for (bits = wakes[i]; bits; bits &= bits - 1) {

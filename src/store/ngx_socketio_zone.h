@@ -98,8 +98,7 @@ typedef struct {
 
 typedef struct {
     uint32_t                   layout;
-    uint32_t                   dirty;       /* a change of more than one store
-                                               is under way */
+    uint32_t                   dirty;       /* somebody holds the lock */
     uint32_t                   stamp;       /* last generation given */
     uint32_t                   boot;        /* random, part of event ids */
 
@@ -166,7 +165,8 @@ ngx_int_t ngx_socketio_zone_init(ngx_socketio_zone_t *zone,
     ngx_shm_zone_t *shm_zone, ngx_socketio_zone_t *old, ngx_uint_t nslots);
 
 /*
- * Taking the lock over a dirty zone (a worker died within a change) empties
+ * The dirty word stands from lock to unlock: all changes are of more than one
+ * store.  Who locks and finds it set, because a worker died in there, empties
  * the zone: all references are gone, all clients reconnect.
  */
 void ngx_socketio_zone_lock(ngx_socketio_zone_t *zone);
@@ -222,22 +222,6 @@ ngx_socketio_used(void *record)
 {
     ngx_memory_barrier();
     ((volatile ngx_socketio_rec_t *) record)->used = 1;
-}
-
-
-static ngx_inline void
-ngx_socketio_dirty_locked(ngx_socketio_zone_t *zone)
-{
-    *(volatile uint32_t *) &zone->sh->dirty = 1;
-    ngx_memory_barrier();
-}
-
-
-static ngx_inline void
-ngx_socketio_clean_locked(ngx_socketio_zone_t *zone)
-{
-    ngx_memory_barrier();
-    *(volatile uint32_t *) &zone->sh->dirty = 0;
 }
 
 

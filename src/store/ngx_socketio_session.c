@@ -1,0 +1,444 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+#include "store/ngx_socketio_session.h"
+#include "store/ngx_socketio_slot.h"
+#include "store/ngx_socketio_bytes.h"
+
+
+static ngx_socketio_ref_t *ngx_socketio_sid_bucket_locked(
+    ngx_socketio_zone_t *zone, u_char *sid);
+static void ngx_socketio_sid_remove_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t session);
+static void ngx_socketio_session_ended_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session, uint64_t now);
+static void ngx_socketio_conn_bell_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t session, ngx_uint_t conn);
+
+
+static ngx_socketio_ref_t *
+ngx_socketio_sid_bucket_locked(ngx_socketio_zone_t *zone, u_char *sid)
+{
+    uint32_t  hash;
+
+    /* the sid is random: any of its bytes are a hash */
+
+    ngx_memcpy(&hash, sid, sizeof(uint32_t));
+
+    return &zone->sids[hash & (zone->sh->nbuckets - 1)];
+}
+
+
+ngx_socketio_session_t *
+ngx_socketio_sid_find_locked(ngx_socketio_zone_t *zone, u_char *sid,
+    ngx_socketio_ref_t *ref)
+{
+    u_char                   diff;
+    ngx_uint_t               i;
+    ngx_socketio_session_t  *session;
+
+    *ref = *ngx_socketio_sid_bucket_locked(zone, sid);
+
+    for ( /* void */ ; *ref; *ref = session->hash_next) {
+        session = ngx_socketio_rec(zone, *ref);
+
+        /* a secret: the time must not tell how much of it is right */
+
+        for (diff = 0, i = 0; i < NGX_SOCKETIO_SID; i++) {
+            diff |= session->sid[i] ^ sid[i];
+        }
+
+        if (diff == 0) {
+            return session;
+        }
+    }
+
+    return NULL;
+}
+
+
+void
+ngx_socketio_sid_add_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_ref_t      *bucket;
+    ngx_socketio_session_t  *session;
+
+    session = ngx_socketio_rec(zone, ref);
+    bucket = ngx_socketio_sid_bucket_locked(zone, session->sid);
+
+    session->hash_next = *bucket;
+    *bucket = ref;
+
+    zone->sh->stats.sessions++;
+    zone->sh->stats.opened++;
+}
+
+
+static void
+ngx_socketio_sid_remove_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_ref_t      *p;
+    ngx_socketio_session_t  *session, *other;
+
+    session = ngx_socketio_rec(zone, ref);
+    p = ngx_socketio_sid_bucket_locked(zone, session->sid);
+
+    while (*p != ref) {
+        other = ngx_socketio_rec(zone, *p);
+        p = &other->hash_next;
+    }
+
+    *p = session->hash_next;
+    session->hash_next = 0;
+
+    zone->sh->stats.sessions--;
+}
+
+
+ngx_uint_t
+ngx_socketio_session_step_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, ngx_socketio_eio_event_e event, uint64_t now)
+{
+    ngx_uint_t                actions;
+    ngx_socketio_session_t   *session;
+    ngx_socketio_eio_conf_t   conf;
+
+    session = ngx_socketio_rec(zone, ref);
+
+    conf.interval = session->interval;
+    conf.timeout = session->timeout;
+
+    actions = ngx_socketio_eio_step(&session->eio, &conf, event, now);
+
+    ngx_socketio_session_act_locked(zone, ref, actions, now);
+
+    return actions;
+}
+
+
+void
+ngx_socketio_session_end_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, ngx_uint_t reason, uint64_t now)
+{
+    ngx_socketio_session_t  *session;
+
+    session = ngx_socketio_rec(zone, ref);
+
+    ngx_socketio_session_act_locked(zone, ref,
+                             ngx_socketio_eio_end(&session->eio, reason), now);
+}
+
+
+void
+ngx_socketio_session_act_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, ngx_uint_t actions, uint64_t now)
+{
+    ngx_socketio_session_t  *session;
+
+    if ((actions & (NGX_SOCKETIO_EIO_RING_GET|NGX_SOCKETIO_EIO_RING_POST
+                    |NGX_SOCKETIO_EIO_RING_WS|NGX_SOCKETIO_EIO_END
+                    |NGX_SOCKETIO_EIO_FORGET))
+        == 0)
+    {
+        return;
+    }
+
+    session = ngx_socketio_rec(zone, ref);
+
+    if (actions & NGX_SOCKETIO_EIO_RING_GET) {
+        ngx_socketio_conn_bell_locked(zone, ref, NGX_SOCKETIO_CONN_GET);
+    }
+
+    if (actions & NGX_SOCKETIO_EIO_RING_POST) {
+        ngx_socketio_conn_bell_locked(zone, ref, NGX_SOCKETIO_CONN_POST);
+    }
+
+    if (actions & NGX_SOCKETIO_EIO_RING_WS) {
+        ngx_socketio_conn_bell_locked(zone, ref, NGX_SOCKETIO_CONN_WS);
+    }
+
+    if (actions & NGX_SOCKETIO_EIO_END) {
+        ngx_socketio_session_ended_locked(zone, session, now);
+    }
+
+    if (actions & NGX_SOCKETIO_EIO_FORGET) {
+        session->deadline = 0;
+        ngx_socketio_sid_remove_locked(zone, ref);
+        ngx_socketio_nodes_free_locked(zone, &session->outbox,
+                                       &session->outbox_tail);
+        session->outbox_n = 0;
+        session->outbox_bytes = 0;
+
+    } else if (actions & NGX_SOCKETIO_EIO_END) {
+        session->deadline = now + NGX_SOCKETIO_LINGER;
+    }
+
+    if (actions & (NGX_SOCKETIO_EIO_END|NGX_SOCKETIO_EIO_FORGET)) {
+        ngx_socketio_wheel_set_locked(zone, ref);
+    }
+}
+
+
+static void
+ngx_socketio_session_ended_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session, uint64_t now)
+{
+    ngx_socketio_ref_t      ref, next;
+    ngx_socketio_socket_t  *socket;
+
+    if (session->partial) {
+        ngx_socketio_event_free_locked(zone, session->partial);
+        session->partial = 0;
+    }
+
+    for (ref = session->sockets; ref; ref = next) {
+        socket = ngx_socketio_rec(zone, ref);
+        next = socket->next;
+        ngx_socketio_socket_end_locked(zone, ref, session->eio.reason, now);
+    }
+}
+
+
+static void
+ngx_socketio_conn_bell_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, ngx_uint_t which)
+{
+    ngx_socketio_conn_t     *conn;
+    ngx_socketio_session_t  *session;
+
+    session = ngx_socketio_rec(zone, ref);
+    conn = &session->conns[which];
+
+    if (conn->gen) {
+        ngx_socketio_bell_locked(zone, conn->slot, conn->gen, ref);
+    }
+}
+
+
+void
+ngx_socketio_session_release_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_session_t  *session;
+
+    session = ngx_socketio_rec(zone, ref);
+
+    if (session->eio.state != NGX_SOCKETIO_EIO_CLOSED
+        || session->inbox
+        || session->owner_gen
+        || session->sockets
+        || session->conns[NGX_SOCKETIO_CONN_GET].gen
+        || session->conns[NGX_SOCKETIO_CONN_POST].gen
+        || session->conns[NGX_SOCKETIO_CONN_WS].gen)
+    {
+        return;
+    }
+
+    session->deadline = 0;
+    ngx_socketio_wheel_set_locked(zone, ref);
+
+    ngx_socketio_nodes_free_locked(zone, &session->outbox,
+                                   &session->outbox_tail);
+    ngx_socketio_bytes_free_locked(zone, session->handshake);
+    ngx_socketio_free_locked(zone, ref);
+}
+
+
+ngx_int_t
+ngx_socketio_give_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref,
+    ngx_socketio_ref_t socket, ngx_socketio_ref_t message, ngx_uint_t flags,
+    uint64_t seq, uint64_t now)
+{
+    uint32_t                 len;
+    ngx_socketio_ref_t       node_ref;
+    ngx_socketio_conn_t     *conn;
+    ngx_socketio_node_t     *node;
+    ngx_socketio_session_t  *session;
+
+    session = ngx_socketio_rec(zone, ref);
+
+    if (session->eio.state != NGX_SOCKETIO_EIO_OPENED) {
+        return NGX_DECLINED;
+    }
+
+    len = ((ngx_socketio_message_t *) ngx_socketio_rec(zone, message))->len;
+
+    if (session->eio.transport == NGX_SOCKETIO_EIO_POLLING) {
+
+        if ((flags & NGX_SOCKETIO_VOLATILE)
+            && (!session->eio.get || session->outbox))
+        {
+            return NGX_DECLINED;
+        }
+
+        if (session->outbox_n >= session->outbox_max
+            || (session->outbox_n
+                && session->outbox_bytes + len > session->outbox_max_bytes))
+        {
+            zone->sh->stats.slow++;
+            goto close;
+        }
+    }
+
+    node_ref = ngx_socketio_node_alloc_locked(zone, message,
+                                              NGX_SOCKETIO_TO_SOCKET);
+    if (node_ref == 0) {
+        zone->sh->stats.full++;
+        goto close;
+    }
+
+    node = ngx_socketio_rec(zone, node_ref);
+    node->rec.link = (uint16_t) flags;
+    node->seq = seq;
+    node->socket = socket;
+
+    if (session->eio.transport == NGX_SOCKETIO_EIO_WEBSOCKET) {
+        conn = &session->conns[NGX_SOCKETIO_CONN_WS];
+        node->conn = conn->handle;
+        node->session_gen = session->rec.gen;
+        ngx_socketio_mailbox_put_locked(zone, conn->slot, node_ref);
+        return NGX_OK;
+    }
+
+    node->owner = ref;
+    ngx_socketio_nodes_add_locked(zone, &session->outbox,
+                                  &session->outbox_tail, node_ref);
+    session->outbox_bytes += len;
+
+    if (session->outbox_n++ == 0 && session->eio.get) {
+        ngx_socketio_conn_bell_locked(zone, ref, NGX_SOCKETIO_CONN_GET);
+    }
+
+    return NGX_OK;
+
+close:
+
+    /* never a gap: who cannot be given a packet is closed */
+
+    ngx_socketio_session_end_locked(zone, ref,
+                                    NGX_SOCKETIO_REASON_TRANSPORT_ERROR, now);
+    return NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_socketio_tell_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session, ngx_uint_t kind,
+    ngx_socketio_ref_t socket, ngx_socketio_ref_t room)
+{
+    ngx_socketio_ref_t    ref;
+    ngx_socketio_conn_t  *conn;
+    ngx_socketio_node_t  *node;
+
+    ref = ngx_socketio_node_alloc_locked(zone, 0, kind);
+    if (ref == 0) {
+        zone->sh->stats.full++;
+        return NGX_ERROR;
+    }
+
+    conn = &session->conns[NGX_SOCKETIO_CONN_WS];
+    node = ngx_socketio_rec(zone, ref);
+
+    node->seq = ++zone->sh->seq;
+    node->socket = socket;
+    node->conn = conn->handle;
+    node->session_gen = session->rec.gen;
+    node->room = room;
+
+    if (room) {
+        node->room_gen =
+                   ((ngx_socketio_rec_t *) ngx_socketio_rec(zone, room))->gen;
+    }
+
+    ngx_socketio_mailbox_put_locked(zone, conn->slot, ref);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_socketio_inbox_add_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, ngx_socketio_ref_t entry, size_t bytes)
+{
+    ngx_socketio_ref_t      *link;
+    ngx_socketio_event_t    *event;
+    ngx_socketio_socket_t   *socket;
+    ngx_socketio_session_t  *session;
+
+    session = ngx_socketio_rec(zone, ref);
+    link = &session->inbox;
+
+    if (session->inbox_tail) {
+
+        if (ngx_socketio_type(zone, session->inbox_tail)
+            == NGX_SOCKETIO_SOCKET)
+        {
+            socket = ngx_socketio_rec(zone, session->inbox_tail);
+            link = &socket->inbox_next;
+
+        } else {
+            event = ngx_socketio_rec(zone, session->inbox_tail);
+            link = &event->next;
+        }
+    }
+
+    *link = entry;
+    session->inbox_tail = entry;
+    session->inbox_n++;
+    session->inbox_bytes += bytes;
+
+    if (session->owner_gen == 0) {
+        ngx_socketio_inbox_own_locked(zone, ref);
+    }
+}
+
+
+/* This worker takes it; one that shuts down gives it to another at once. */
+
+void
+ngx_socketio_inbox_own_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_uint_t               slot;
+    ngx_socketio_session_t  *session;
+
+    session = ngx_socketio_rec(zone, ref);
+    slot = zone->slot;
+
+    if (zone->slots[slot].exiting) {
+        slot = ngx_socketio_slot_other_locked(zone);
+    }
+
+    session->owner = (uint16_t) slot;
+    session->owner_gen = zone->slots[slot].gen;
+    session->tenure++;
+
+    if (slot == zone->slot && zone->nowned < NGX_SOCKETIO_OWNED) {
+        zone->owned[zone->nowned].ref = ref;
+        zone->owned[zone->nowned].gen = session->rec.gen;
+        zone->tenures[zone->nowned] = session->tenure;
+        zone->nowned++;
+        return;
+    }
+
+    ngx_socketio_bell_locked(zone, slot, session->owner_gen, ref);
+}
+
+
+void
+ngx_socketio_event_free_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_event_t  *event;
+
+    event = ngx_socketio_rec(zone, ref);
+
+    ngx_socketio_bytes_free_locked(zone, event->body);
+    ngx_socketio_bytes_free_locked(zone, event->attached);
+    ngx_socketio_free_locked(zone, ref);
+}

@@ -1,0 +1,403 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+#include "store/ngx_socketio_session.h"
+#include "store/ngx_socketio_slot.h"
+#include "store/ngx_socketio_bytes.h"
+
+
+#define NGX_SOCKETIO_BURY_PAGES  16         /* a hold: 300 sessions */
+#define NGX_SOCKETIO_BURY_NODES  512
+
+
+static ngx_int_t ngx_socketio_bury_sessions_locked(ngx_socketio_zone_t *zone,
+    ngx_uint_t slot, ngx_socketio_ref_t *cursor, uint64_t now);
+static void ngx_socketio_bury_session_locked(ngx_socketio_zone_t *zone,
+    ngx_uint_t slot, ngx_socketio_ref_t ref, uint64_t now);
+static ngx_int_t ngx_socketio_bury_lists_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_slot_t *slot);
+static void ngx_socketio_slot_overrun_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_slot_t *slot);
+
+
+void
+ngx_socketio_bell_locked(ngx_socketio_zone_t *zone, ngx_uint_t n,
+    uint32_t gen, ngx_socketio_ref_t session)
+{
+    ngx_socketio_id_t    *id;
+    ngx_socketio_slot_t  *slot;
+
+    slot = &zone->slots[n];
+
+    if (slot->gen != gen) {
+        return;
+    }
+
+    if (slot->ring_head == slot->ring_tail && slot->mailbox == 0) {
+        ngx_socketio_zone_ring_locked(zone, n);
+    }
+
+    if (slot->ring_tail - slot->ring_head == NGX_SOCKETIO_RING) {
+        slot->all = 1;
+        return;
+    }
+
+    id = &slot->ring[slot->ring_tail++ % NGX_SOCKETIO_RING];
+    id->ref = session;
+    id->gen = ((ngx_socketio_rec_t *) ngx_socketio_rec(zone, session))->gen;
+}
+
+
+/*
+ * A worker that does not read is overrun: what it has not read is freed, and
+ * when it comes back it closes its websockets and starts afresh.
+ */
+
+void
+ngx_socketio_mailbox_put_locked(ngx_socketio_zone_t *zone, ngx_uint_t n,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_node_t  *node;
+    ngx_socketio_slot_t  *slot;
+
+    slot = &zone->slots[n];
+
+    if (slot->gen == 0 || slot->overrun) {
+        ngx_socketio_node_free_locked(zone, ref);
+        return;
+    }
+
+    if (slot->ring_head == slot->ring_tail && slot->mailbox == 0) {
+        ngx_socketio_zone_ring_locked(zone, n);
+    }
+
+    node = ngx_socketio_rec(zone, ref);
+    node->owner = (ngx_socketio_ref_t) n;
+
+    ngx_socketio_nodes_add_locked(zone, &slot->mailbox, &slot->mailbox_tail,
+                                  ref);
+
+    if (++slot->mailbox_n > NGX_SOCKETIO_MAILBOX_MAX) {
+        ngx_socketio_slot_overrun_locked(zone, slot);
+    }
+}
+
+
+static void
+ngx_socketio_slot_overrun_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_slot_t *slot)
+{
+    slot->overrun = 1;
+    slot->mailbox_n = 0;
+
+    ngx_socketio_nodes_free_locked(zone, &slot->mailbox, &slot->mailbox_tail);
+}
+
+
+ngx_uint_t
+ngx_socketio_slot_other_locked(ngx_socketio_zone_t *zone)
+{
+    ngx_uint_t            i, n;
+    ngx_socketio_slot_t  *slot;
+
+    for (i = 1; i < zone->sh->nslots; i++) {
+        n = (zone->slot + i) % zone->sh->nslots;
+        slot = &zone->slots[n];
+
+        if (slot->gen && !slot->exiting && !slot->overrun) {
+            return n;
+        }
+    }
+
+    return zone->slot;
+}
+
+
+ngx_int_t
+ngx_socketio_slot_claim(ngx_socketio_zone_t *zone, ngx_uint_t n)
+{
+    ngx_socketio_slot_t  *slot;
+
+    ngx_socketio_zone_lock(zone);
+
+    slot = &zone->slots[n];
+
+    if (slot->gen) {
+        ngx_socketio_zone_unlock(zone);
+        return NGX_BUSY;
+    }
+
+    ngx_memzero(slot, sizeof(ngx_socketio_slot_t));
+
+    if (++zone->sh->stamp == 0) {
+        zone->sh->stamp = 1;
+    }
+
+    slot->gen = zone->sh->stamp;
+    slot->tick = ngx_current_msec;
+
+    zone->slot = n;
+    zone->slot_gen = slot->gen;
+    zone->emptied = (uint32_t) zone->sh->stats.emptied;
+
+    ngx_socketio_zone_unlock(zone);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_socketio_slot_leave(ngx_socketio_zone_t *zone)
+{
+    ngx_int_t           rc;
+    ngx_socketio_ref_t  cursor;
+
+    ngx_socketio_slot_exiting(zone);
+
+    cursor = 0;
+
+    do {
+        rc = ngx_socketio_slot_bury(zone, zone->slot, &cursor,
+                                    ngx_current_msec);
+    } while (rc == NGX_AGAIN);
+
+    zone->slot_gen = 0;
+}
+
+
+void
+ngx_socketio_slot_exiting(ngx_socketio_zone_t *zone)
+{
+    ngx_socketio_zone_lock(zone);
+    zone->slots[zone->slot].exiting = 1;
+    ngx_socketio_zone_unlock(zone);
+}
+
+
+void
+ngx_socketio_slot_take(ngx_socketio_zone_t *zone,
+    ngx_socketio_letters_t *letters, uint64_t now)
+{
+    uint32_t              emptied;
+    ngx_socketio_slot_t  *slot;
+
+    letters->nbells = 0;
+
+    ngx_socketio_zone_lock(zone);
+
+    slot = &zone->slots[zone->slot];
+    slot->tick = now;
+
+    emptied = (uint32_t) zone->sh->stats.emptied;
+    letters->emptied = (emptied != zone->emptied);
+    zone->emptied = emptied;
+
+    letters->overrun = slot->overrun;
+    letters->all = slot->all;
+    slot->overrun = 0;
+    slot->all = 0;
+
+    letters->nodes = slot->mailbox;
+    slot->mailbox_n = 0;
+
+    ngx_socketio_nodes_move_locked(zone, &slot->mailbox, &slot->mailbox_tail,
+                                   &slot->held, &slot->held_tail,
+                                   (ngx_socketio_ref_t) zone->slot);
+
+    while (slot->ring_head != slot->ring_tail) {
+        letters->bells[letters->nbells++] =
+                           slot->ring[slot->ring_head++ % NGX_SOCKETIO_RING];
+    }
+
+    ngx_socketio_zone_unlock(zone);
+}
+
+
+void
+ngx_socketio_slot_give_back(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t *nodes, ngx_uint_t n)
+{
+    ngx_uint_t            i;
+    ngx_socketio_slot_t  *slot;
+
+    ngx_socketio_zone_lock(zone);
+
+    /* an emptied zone has none of them any more */
+
+    if (zone->emptied == (uint32_t) zone->sh->stats.emptied) {
+
+        slot = &zone->slots[zone->slot];
+
+        for (i = 0; i < n; i++) {
+            ngx_socketio_nodes_cut_locked(zone, &slot->held, &slot->held_tail,
+                                          nodes[i]);
+            ngx_socketio_node_free_locked(zone, nodes[i]);
+        }
+    }
+
+    ngx_socketio_zone_unlock(zone);
+}
+
+
+ngx_int_t
+ngx_socketio_slot_bury(ngx_socketio_zone_t *zone, ngx_uint_t n,
+    ngx_socketio_ref_t *cursor, uint64_t now)
+{
+    ngx_int_t             rc;
+    ngx_socketio_slot_t  *slot;
+
+    ngx_socketio_zone_lock(zone);
+
+    slot = &zone->slots[n];
+
+    if (slot->gen == 0) {
+        ngx_socketio_zone_unlock(zone);
+        return NGX_OK;
+    }
+
+    slot->exiting = 1;
+
+    rc = NGX_OK;
+
+    if (*cursor != (ngx_socketio_ref_t) -1) {
+        rc = ngx_socketio_bury_sessions_locked(zone, n, cursor, now);
+    }
+
+    if (rc == NGX_OK) {
+        *cursor = (ngx_socketio_ref_t) -1;
+        rc = ngx_socketio_bury_lists_locked(zone, slot);
+    }
+
+    if (rc == NGX_OK) {
+        slot->gen = 0;
+        slot->websockets = 0;
+    }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_socketio_bury_sessions_locked(ngx_socketio_zone_t *zone, ngx_uint_t n,
+    ngx_socketio_ref_t *cursor, uint64_t now)
+{
+    ngx_uint_t           pages;
+    ngx_socketio_rec_t  *rec;
+
+    pages = NGX_SOCKETIO_BURY_PAGES;
+
+    for ( ;; ) {
+        *cursor = ngx_socketio_walk_locked(zone, NGX_SOCKETIO_SESSION,
+                                           *cursor, &pages);
+        if (*cursor == 0) {
+            return NGX_OK;
+        }
+
+        rec = ngx_socketio_rec(zone, *cursor);
+
+        if (rec->used) {
+            ngx_socketio_bury_session_locked(zone, n, *cursor, now);
+        }
+
+        if (pages == 0 || zone->nowned == NGX_SOCKETIO_OWNED) {
+            return NGX_AGAIN;
+        }
+    }
+}
+
+
+static void
+ngx_socketio_bury_session_locked(ngx_socketio_zone_t *zone, ngx_uint_t n,
+    ngx_socketio_ref_t ref, uint64_t now)
+{
+    uint32_t                 gen;
+    ngx_uint_t               i;
+    ngx_socketio_conn_t     *conn;
+    ngx_socketio_session_t  *session;
+
+    static ngx_socketio_eio_event_e  events[] = {
+        NGX_SOCKETIO_EIO_EV_GET_GONE,
+        NGX_SOCKETIO_EIO_EV_POST_GONE,
+        NGX_SOCKETIO_EIO_EV_WS_CLOSE
+    };
+
+    gen = zone->slots[n].gen;
+    session = ngx_socketio_rec(zone, ref);
+
+    for (i = 0; i < NGX_SOCKETIO_CONNS; i++) {
+        conn = &session->conns[i];
+
+        if (conn->slot != n || conn->gen != gen) {
+            continue;
+        }
+
+        conn->gen = 0;
+
+        if (i == NGX_SOCKETIO_CONN_WS
+            && session->eio.transport == NGX_SOCKETIO_EIO_POLLING)
+        {
+            ngx_socketio_session_step_locked(zone, ref,
+                                     NGX_SOCKETIO_EIO_EV_PROBE_LOST, now);
+            continue;
+        }
+
+        ngx_socketio_session_step_locked(zone, ref, events[i], now);
+    }
+
+    if (session->owner == n && session->owner_gen == gen) {
+        session->owner_gen = 0;
+
+        if (session->inbox
+            && (n != zone->slot
+                || ngx_socketio_slot_other_locked(zone) != zone->slot))
+        {
+            ngx_socketio_inbox_own_locked(zone, ref);
+        }
+    }
+
+    ngx_socketio_session_release_locked(zone, ref);
+}
+
+
+static ngx_int_t
+ngx_socketio_bury_lists_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_slot_t *slot)
+{
+    ngx_uint_t             i;
+    ngx_socketio_ref_t     ref;
+    ngx_socketio_event_t  *event;
+
+    slot->mailbox_n = 0;
+    ngx_socketio_nodes_move_locked(zone, &slot->mailbox, &slot->mailbox_tail,
+                                   &slot->held, &slot->held_tail,
+                                   (ngx_socketio_ref_t) (slot - zone->slots));
+
+    for (i = 0; slot->held; i++) {
+        if (i == NGX_SOCKETIO_BURY_NODES) {
+            return NGX_AGAIN;
+        }
+
+        ref = slot->held;
+        ngx_socketio_nodes_cut_locked(zone, &slot->held, &slot->held_tail,
+                                      ref);
+        ngx_socketio_node_free_locked(zone, ref);
+    }
+
+    while (slot->messages) {
+        ngx_socketio_message_release_locked(zone, slot->messages);
+    }
+
+    while (slot->events) {
+        ref = slot->events;
+        event = ngx_socketio_rec(zone, ref);
+        slot->events = event->next;
+        ngx_socketio_event_free_locked(zone, ref);
+    }
+
+    return NGX_OK;
+}

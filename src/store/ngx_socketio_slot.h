@@ -1,0 +1,63 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+/*
+ * Slots: what a worker process is to the zone.  Others put records into its
+ * mailbox and ring its bell; it takes both in one hold, keeps the records on
+ * its held list while it writes them, and gives them back in batches.
+ */
+
+
+#ifndef _NGX_SOCKETIO_SLOT_H_INCLUDED_
+#define _NGX_SOCKETIO_SLOT_H_INCLUDED_
+
+
+#include "store/ngx_socketio_message.h"
+
+
+#define NGX_SOCKETIO_MAILBOX_MAX  65536
+
+
+typedef struct {
+    /* records to handle in order: the first; those behind it by ->next */
+    ngx_socketio_ref_t         nodes;
+    ngx_uint_t                 nbells;
+    ngx_socketio_id_t          bells[NGX_SOCKETIO_RING];
+    unsigned                   all:1;       /* bells were lost */
+    unsigned                   overrun:1;   /* records were: start afresh */
+    unsigned                   emptied:1;   /* the zone was */
+} ngx_socketio_letters_t;
+
+
+/* "look at this session"; a slot whose generation has passed is left alone */
+void ngx_socketio_bell_locked(ngx_socketio_zone_t *zone, ngx_uint_t slot,
+    uint32_t gen, ngx_socketio_ref_t session);
+void ngx_socketio_mailbox_put_locked(ngx_socketio_zone_t *zone,
+    ngx_uint_t slot, ngx_socketio_ref_t node);
+/* another slot that takes inboxes; zone->slot if there is none */
+ngx_uint_t ngx_socketio_slot_other_locked(ngx_socketio_zone_t *zone);
+
+/* NGX_OK, or NGX_BUSY: a dead worker's, to be swept first */
+ngx_int_t ngx_socketio_slot_claim(ngx_socketio_zone_t *zone, ngx_uint_t slot);
+void ngx_socketio_slot_leave(ngx_socketio_zone_t *zone);
+void ngx_socketio_slot_exiting(ngx_socketio_zone_t *zone);
+
+void ngx_socketio_slot_take(ngx_socketio_zone_t *zone,
+    ngx_socketio_letters_t *letters, uint64_t now);
+/* records that are written, or were nothing to write */
+void ngx_socketio_slot_give_back(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t *nodes, ngx_uint_t n);
+
+/*
+ * One bounded step of burying a dead worker: its connections' sessions are
+ * closed, probes forgotten, inboxes taken over, then its lists freed.
+ * NGX_AGAIN: more to do; NGX_OK: done; NGX_DECLINED: another one is at it.
+ */
+ngx_int_t ngx_socketio_slot_bury(ngx_socketio_zone_t *zone, ngx_uint_t slot,
+    ngx_socketio_ref_t *cursor, uint64_t now);
+
+
+#endif /* _NGX_SOCKETIO_SLOT_H_INCLUDED_ */

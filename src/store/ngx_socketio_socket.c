@@ -1,0 +1,232 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+#include "store/ngx_socketio_session.h"
+#include "store/ngx_socketio_bytes.h"
+
+
+ngx_socketio_ref_t
+ngx_socketio_socket_find_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session, ngx_socketio_ref_t nsp)
+{
+    ngx_socketio_ref_t      ref;
+    ngx_socketio_socket_t  *socket;
+
+    for (ref = session->sockets; ref; ref = socket->next) {
+        socket = ngx_socketio_rec(zone, ref);
+
+        if (socket->nsp == nsp
+            && socket->state <= NGX_SOCKETIO_SOCKET_CONNECTED)
+        {
+            return ref;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_socketio_ref_t
+ngx_socketio_socket_add_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t session_ref, ngx_socketio_name_t *nsp, u_char *secret)
+{
+    ngx_socketio_ref_t       ref, room;
+    ngx_socketio_socket_t   *socket;
+    ngx_socketio_session_t  *session;
+
+    room = ngx_socketio_room_make_locked(zone, 0, nsp);
+    if (room == 0) {
+        return 0;
+    }
+
+    ref = ngx_socketio_alloc_locked(zone, NGX_SOCKETIO_SOCKET);
+    if (ref == 0) {
+        ngx_socketio_room_drop_locked(zone, room);
+        return 0;
+    }
+
+    session = ngx_socketio_rec(zone, session_ref);
+    socket = ngx_socketio_rec(zone, ref);
+
+    ngx_memcpy(socket->secret, secret, NGX_SOCKETIO_SECRET);
+    socket->session = session_ref;
+    socket->nsp = room;
+    socket->next = session->sockets;
+    session->sockets = ref;
+    session->nsockets++;
+
+    ngx_socketio_room_ref_locked(zone, room);
+    ngx_socketio_used(socket);
+
+    zone->sh->stats.sockets++;
+
+    return ref;
+}
+
+
+/*
+ * Its rooms leave the fan-out but stay on the record until the backend has
+ * heard of the end.  While its connect is pending, the answer decides.
+ */
+
+void
+ngx_socketio_socket_end_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, ngx_uint_t reason, uint64_t now)
+{
+    ngx_time_t              *tp;
+    ngx_socketio_ref_t       m, session_ref;
+    ngx_socketio_socket_t   *socket;
+    ngx_socketio_member_t   *member;
+    ngx_socketio_session_t  *session;
+
+    socket = ngx_socketio_rec(zone, ref);
+
+    if (socket->state > NGX_SOCKETIO_SOCKET_CONNECTED) {
+        return;
+    }
+
+    tp = ngx_timeofday();
+    session_ref = socket->session;
+    session = ngx_socketio_rec(zone, session_ref);
+
+    socket->reason = (uint8_t) reason;
+    socket->time = (uint64_t) tp->sec * 1000 + tp->msec;
+
+    if (socket->state == NGX_SOCKETIO_SOCKET_PENDING) {
+        socket->state = NGX_SOCKETIO_SOCKET_ORPHAN;
+        return;
+    }
+
+    socket->state = NGX_SOCKETIO_SOCKET_ENDED;
+
+    for (m = socket->members; m; m = member->socket_next) {
+        member = ngx_socketio_rec(zone, m);
+        ngx_socketio_member_hide_locked(zone, member);
+    }
+
+    if (session->eio.state == NGX_SOCKETIO_EIO_OPENED
+        && session->eio.transport == NGX_SOCKETIO_EIO_WEBSOCKET
+        && ngx_socketio_tell_locked(zone, session, NGX_SOCKETIO_LEFT, ref, 0)
+           != NGX_OK)
+    {
+        /* its worker would go on sending to it */
+        ngx_socketio_session_end_locked(zone, session_ref,
+                                    NGX_SOCKETIO_REASON_TRANSPORT_ERROR, now);
+    }
+
+    if (session->hooked) {
+        socket->end_seq = socket->seq++;
+        ngx_socketio_inbox_add_locked(zone, session_ref, ref, 0);
+
+    } else {
+        ngx_socketio_socket_free_locked(zone, ref);
+    }
+}
+
+
+void
+ngx_socketio_socket_free_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_ref_t       nsp, *p;
+    ngx_socketio_socket_t   *socket;
+    ngx_socketio_session_t  *session;
+
+    socket = ngx_socketio_rec(zone, ref);
+    session = ngx_socketio_rec(zone, socket->session);
+    nsp = socket->nsp;
+
+    while (socket->members) {
+        ngx_socketio_member_free_locked(zone, socket->members);
+    }
+
+    p = &session->sockets;
+
+    while (*p != ref) {
+        p = &((ngx_socketio_socket_t *) ngx_socketio_rec(zone, *p))->next;
+    }
+
+    *p = socket->next;
+    session->nsockets--;
+
+    ngx_socketio_bytes_free_locked(zone, socket->data);
+    ngx_socketio_free_locked(zone, ref);
+    ngx_socketio_room_unref_locked(zone, nsp);
+
+    zone->sh->stats.sockets--;
+}
+
+
+/*
+ * The truth and, for a websocket, a record with a number of its own in its
+ * worker's mailbox, in one hold: one order with all emits.
+ */
+
+ngx_int_t
+ngx_socketio_join_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref,
+    ngx_socketio_ref_t room)
+{
+    ngx_uint_t               websocket;
+    ngx_socketio_ref_t       member;
+    ngx_socketio_socket_t   *socket;
+    ngx_socketio_session_t  *session;
+
+    socket = ngx_socketio_rec(zone, ref);
+
+    if (ngx_socketio_member_find_locked(zone, socket, room)) {
+        return NGX_DECLINED;
+    }
+
+    session = ngx_socketio_rec(zone, socket->session);
+    websocket = (session->eio.transport == NGX_SOCKETIO_EIO_WEBSOCKET);
+
+    member = ngx_socketio_member_add_locked(zone, ref, room, websocket);
+    if (member == 0) {
+        return NGX_ERROR;
+    }
+
+    if (websocket
+        && ngx_socketio_tell_locked(zone, session, NGX_SOCKETIO_JOINED, ref,
+                                    room)
+           != NGX_OK)
+    {
+        ngx_socketio_member_free_locked(zone, member);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_socketio_leave_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref,
+    ngx_socketio_ref_t room)
+{
+    ngx_socketio_ref_t       member;
+    ngx_socketio_socket_t   *socket;
+    ngx_socketio_session_t  *session;
+
+    socket = ngx_socketio_rec(zone, ref);
+
+    member = ngx_socketio_member_find_locked(zone, socket, room);
+    if (member == 0) {
+        return NGX_DECLINED;
+    }
+
+    session = ngx_socketio_rec(zone, socket->session);
+
+    if (session->eio.transport == NGX_SOCKETIO_EIO_WEBSOCKET
+        && ngx_socketio_tell_locked(zone, session, NGX_SOCKETIO_LEFT, ref,
+                                    room)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_socketio_member_free_locked(zone, member);
+
+    return NGX_OK;
+}

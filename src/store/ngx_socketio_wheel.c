@@ -1,0 +1,218 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+/*
+ * Deadlines of sessions, in buckets of 50 ms, turned by whose tick comes
+ * first.  What moves a deadline later only stores it: the session is looked
+ * at, and put where it belongs, when its bucket comes up.
+ */
+
+
+#include "store/ngx_socketio_session.h"
+
+
+#define NGX_SOCKETIO_WHEEL_HOLD  64         /* sessions */
+
+
+static uint64_t ngx_socketio_wheel_due_locked(ngx_socketio_session_t *session);
+static void ngx_socketio_wheel_cut_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session);
+static void ngx_socketio_wheel_look_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, uint64_t now);
+
+
+/* 0: nothing is due, ever */
+
+static uint64_t
+ngx_socketio_wheel_due_locked(ngx_socketio_session_t *session)
+{
+    if (session->eio.state == NGX_SOCKETIO_EIO_CLOSED) {
+        return 0;
+    }
+
+    if (session->eio.state == NGX_SOCKETIO_EIO_LINGERS
+        || session->eio.transport == NGX_SOCKETIO_EIO_WEBSOCKET)
+    {
+        /* a websocket's heartbeat is its worker's */
+        return session->deadline;
+    }
+
+    return (session->deadline && session->deadline < session->eio.beat.at)
+           ? session->deadline : session->eio.beat.at;
+}
+
+
+void
+ngx_socketio_wheel_set_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    uint64_t                 due, at;
+    ngx_uint_t               bucket;
+    ngx_socketio_ref_t      *head;
+    ngx_socketio_session_t  *session, *first;
+
+    session = ngx_socketio_rec(zone, ref);
+
+    if (session->wheel) {
+        ngx_socketio_wheel_cut_locked(zone, session);
+    }
+
+    due = ngx_socketio_wheel_due_locked(session);
+
+    if (due == 0) {
+        return;
+    }
+
+    /* up to the next bucket: never looked at too early */
+
+    at = due / NGX_SOCKETIO_WHEEL_MSEC + 1;
+
+    if (at <= zone->sh->wheel_at) {
+        at = zone->sh->wheel_at + 1;
+
+    } else if (at >= zone->sh->wheel_at + NGX_SOCKETIO_WHEEL) {
+        at = zone->sh->wheel_at + NGX_SOCKETIO_WHEEL - 1;
+    }
+
+    bucket = at % NGX_SOCKETIO_WHEEL;
+    head = &zone->sh->wheel[bucket];
+
+    session->wheel = (uint16_t) (bucket + 1);
+    session->wheel_prev = 0;
+    session->wheel_next = *head;
+
+    if (*head) {
+        first = ngx_socketio_rec(zone, *head);
+        first->wheel_prev = ref;
+    }
+
+    *head = ref;
+    zone->sh->wheel_map[bucket / 64] |= (uint64_t) 1 << (bucket % 64);
+}
+
+
+static void
+ngx_socketio_wheel_cut_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session)
+{
+    ngx_uint_t               bucket;
+    ngx_socketio_session_t  *other;
+
+    bucket = session->wheel - 1;
+    session->wheel = 0;
+
+    if (session->wheel_prev) {
+        other = ngx_socketio_rec(zone, session->wheel_prev);
+        other->wheel_next = session->wheel_next;
+
+    } else {
+        zone->sh->wheel[bucket] = session->wheel_next;
+    }
+
+    if (session->wheel_next) {
+        other = ngx_socketio_rec(zone, session->wheel_next);
+        other->wheel_prev = session->wheel_prev;
+    }
+
+    if (zone->sh->wheel[bucket] == 0) {
+        zone->sh->wheel_map[bucket / 64] &= ~((uint64_t) 1 << (bucket % 64));
+    }
+}
+
+
+void
+ngx_socketio_wheel_turn(ngx_socketio_zone_t *zone, uint64_t now)
+{
+    uint64_t                 at;
+    ngx_uint_t               n;
+    ngx_socketio_ref_t       ref;
+    ngx_socketio_zone_sh_t  *sh;
+
+    sh = zone->sh;
+    at = now / NGX_SOCKETIO_WHEEL_MSEC;
+
+    while (*(volatile uint64_t *) &sh->wheel_at < at) {
+
+        ngx_socketio_zone_lock(zone);
+
+        if (sh->wheel_at == 0 || at - sh->wheel_at > NGX_SOCKETIO_WHEEL) {
+            /* the first turn, or all workers slept for long */
+            sh->wheel_at = at - ngx_min(at, NGX_SOCKETIO_WHEEL);
+        }
+
+        for (n = 0; n < NGX_SOCKETIO_WHEEL_HOLD; n++) {
+
+            while (sh->wheel_at < at
+                   && sh->wheel[(sh->wheel_at + 1) % NGX_SOCKETIO_WHEEL] == 0)
+            {
+                sh->wheel_at++;
+            }
+
+            if (sh->wheel_at >= at || zone->nowned == NGX_SOCKETIO_OWNED) {
+                break;
+            }
+
+            ref = sh->wheel[(sh->wheel_at + 1) % NGX_SOCKETIO_WHEEL];
+
+            ngx_socketio_wheel_cut_locked(zone, ngx_socketio_rec(zone, ref));
+            ngx_socketio_wheel_look_locked(zone, ref, now);
+        }
+
+        ngx_socketio_zone_unlock(zone);
+    }
+}
+
+
+static void
+ngx_socketio_wheel_look_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, uint64_t now)
+{
+    ngx_socketio_session_t  *session;
+
+    session = ngx_socketio_rec(zone, ref);
+
+    if (session->deadline && now >= session->deadline) {
+        session->deadline = 0;
+
+        /* never joined a namespace, or never came for its close packet */
+
+        ngx_socketio_session_end_locked(zone, ref,
+                                   NGX_SOCKETIO_REASON_FORCED_SERVER, now);
+    } else {
+        ngx_socketio_session_step_locked(zone, ref,
+                                         NGX_SOCKETIO_EIO_EV_TIME, now);
+    }
+
+    if (session->eio.state == NGX_SOCKETIO_EIO_CLOSED) {
+        ngx_socketio_session_release_locked(zone, ref);
+        return;
+    }
+
+    ngx_socketio_wheel_set_locked(zone, ref);
+}
+
+
+ngx_msec_t
+ngx_socketio_wheel_next(ngx_socketio_zone_t *zone, uint64_t now)
+{
+    uint64_t    at;
+    ngx_uint_t  i, bucket;
+
+    at = zone->sh->wheel_at;
+
+    for (i = 1; i < 1000 / NGX_SOCKETIO_WHEEL_MSEC; i++) {
+        bucket = (at + i) % NGX_SOCKETIO_WHEEL;
+
+        if (zone->sh->wheel_map[bucket / 64]
+            & (uint64_t) 1 << (bucket % 64))
+        {
+            at = (at + i) * NGX_SOCKETIO_WHEEL_MSEC;
+            return (at > now) ? (ngx_msec_t) (at - now) : 1;
+        }
+    }
+
+    return 1000;
+}
