@@ -19,10 +19,10 @@
 #   FUZZ_SECONDS        how long t/90_fuzz.t runs each fuzzer, default 5
 #   CI                  set: a tool that is missing is a failure, not a skip
 
-TIME      = 30
+TIME      ?= 30
 T         = $(UNIT) $(sort $(wildcard t/*.t t/*/*.t))
 PROVE     = prove
-DEMO_PORT = 8080
+DEMO_PORT ?= 8080
 
 ifdef NGINX_SRC
 BUILD     = build/custom

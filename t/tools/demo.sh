@@ -24,7 +24,10 @@ serve()
     stopped=no
     trap 'stopped=yes; kill -TERM $! 2> /dev/null' INT TERM HUP
 
-    "$root/conf.example/chat/run" &
+    # a terminal that goes sends SIGHUP to all of them: only here it means the
+    # end, nginx would reload
+
+    ( trap '' HUP; exec "$root/conf.example/chat/run" ) &
 
     rc=0
     wait $! || rc=$?
