@@ -1,0 +1,691 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+#include "store/ngx_socketio_exchange.h"
+#include "store/ngx_socketio_session.h"
+#include "store/ngx_socketio_slot.h"
+#include "store/ngx_socketio_bytes.h"
+
+
+static ngx_socketio_session_t *ngx_socketio_known_locked(
+    ngx_socketio_zone_t *zone, u_char *sid, uint32_t location,
+    ngx_socketio_id_t *id);
+static void ngx_socketio_conn_note_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session, ngx_uint_t which, uint32_t handle);
+static ngx_uint_t ngx_socketio_conn_mine_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session, ngx_uint_t which, uint32_t handle);
+static void ngx_socketio_take_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session, ngx_uint_t parked,
+    ngx_socketio_taken_t *taken, uint64_t now);
+static void ngx_socketio_take_outbox_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session, ngx_socketio_taken_t *taken);
+static ngx_uint_t ngx_socketio_memberships_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session, ngx_socketio_upgrade_t *up,
+    ngx_uint_t move);
+
+
+ngx_int_t
+ngx_socketio_open(ngx_socketio_zone_t *zone, ngx_socketio_open_t *open,
+    ngx_socketio_id_t *id, uint64_t now)
+{
+    ngx_int_t                 rc;
+    ngx_socketio_ref_t        ref;
+    ngx_socketio_session_t   *session;
+    ngx_socketio_eio_conf_t   conf;
+
+    rc = NGX_ERROR;
+
+    ngx_socketio_zone_lock(zone);
+
+    if (open->sessions_max
+        && zone->sh->stats.sessions >= open->sessions_max)
+    {
+        rc = NGX_BUSY;
+        goto failed;
+    }
+
+    ref = ngx_socketio_alloc_locked(zone, NGX_SOCKETIO_SESSION);
+    if (ref == 0) {
+        goto failed;
+    }
+
+    session = ngx_socketio_rec(zone, ref);
+
+    if (open->handshake.len) {
+        session->handshake = ngx_socketio_bytes_alloc_locked(zone, ref,
+                                                  open->handshake.len, NULL);
+        if (session->handshake == 0) {
+            ngx_socketio_free_locked(zone, ref);
+            goto failed;
+        }
+
+        ngx_socketio_bytes_write(zone, session->handshake,
+                                 open->handshake.data, open->handshake.len);
+    }
+
+    conf.interval = open->interval;
+    conf.timeout = open->timeout;
+    ngx_socketio_eio_begin(&session->eio, &conf, open->transport, now);
+
+    ngx_memcpy(session->sid, open->sid, NGX_SOCKETIO_SID);
+    session->location = open->location;
+    session->interval = (uint32_t) open->interval;
+    session->timeout = (uint32_t) open->timeout;
+    session->deadline = now + open->connect_timeout;
+    session->outbox_max = (uint32_t) open->outbox_max;
+    session->outbox_max_bytes = (uint32_t) open->outbox_max_bytes;
+    session->inbox_max = (uint32_t) open->inbox_max;
+    session->inbox_max_bytes = (uint32_t) open->inbox_max_bytes;
+    session->hooked = open->hooked;
+    session->handshake_len = (uint32_t) open->handshake.len;
+    session->from_seq = zone->sh->seq;
+
+    if (open->transport == NGX_SOCKETIO_EIO_WEBSOCKET) {
+        ngx_socketio_conn_note_locked(zone, session, NGX_SOCKETIO_CONN_WS,
+                                      open->handle);
+        zone->slots[zone->slot].websockets++;
+    }
+
+    id->ref = ref;
+    id->gen = session->rec.gen;
+
+    ngx_socketio_used(session);
+    ngx_socketio_sid_add_locked(zone, ref);
+    ngx_socketio_wheel_set_locked(zone, ref);
+
+    rc = NGX_OK;
+
+failed:
+
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+static ngx_socketio_session_t *
+ngx_socketio_known_locked(ngx_socketio_zone_t *zone, u_char *sid,
+    uint32_t location, ngx_socketio_id_t *id)
+{
+    ngx_socketio_session_t  *session;
+
+    session = ngx_socketio_sid_find_locked(zone, sid, &id->ref);
+
+    if (session == NULL || session->location != location) {
+        return NULL;
+    }
+
+    id->gen = session->rec.gen;
+
+    return session;
+}
+
+
+static void
+ngx_socketio_conn_note_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session, ngx_uint_t which, uint32_t handle)
+{
+    ngx_socketio_conn_t  *conn;
+
+    conn = &session->conns[which];
+    conn->slot = (uint16_t) zone->slot;
+    conn->gen = zone->slot_gen;
+    conn->handle = handle;
+}
+
+
+static ngx_uint_t
+ngx_socketio_conn_mine_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session, ngx_uint_t which, uint32_t handle)
+{
+    ngx_socketio_conn_t  *conn;
+
+    conn = &session->conns[which];
+
+    return conn->gen == zone->slot_gen
+           && conn->slot == zone->slot
+           && conn->handle == handle;
+}
+
+
+ngx_int_t
+ngx_socketio_get(ngx_socketio_zone_t *zone, u_char *sid, uint32_t location,
+    uint32_t handle, ngx_socketio_taken_t *taken, uint64_t now)
+{
+    ngx_socketio_session_t  *session;
+
+    ngx_memzero(taken, sizeof(ngx_socketio_taken_t));
+
+    ngx_socketio_zone_lock(zone);
+
+    session = ngx_socketio_known_locked(zone, sid, location, &taken->id);
+
+    if (session == NULL) {
+        ngx_socketio_zone_unlock(zone);
+        return NGX_DECLINED;
+    }
+
+    taken->actions = ngx_socketio_session_step_locked(zone, taken->id.ref,
+                            session->outbox ? NGX_SOCKETIO_EIO_EV_GET_PENDING
+                                            : NGX_SOCKETIO_EIO_EV_GET,
+                            now);
+
+    if (taken->actions & (NGX_SOCKETIO_EIO_PARK|NGX_SOCKETIO_EIO_PARK_SHORT)) {
+        ngx_socketio_conn_note_locked(zone, session, NGX_SOCKETIO_CONN_GET,
+                                      handle);
+
+    } else if (taken->actions & NGX_SOCKETIO_EIO_ANSWER) {
+        ngx_socketio_take_locked(zone, session, 0, taken, now);
+    }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_socketio_get_look(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    uint32_t handle, ngx_uint_t noop, ngx_socketio_taken_t *taken,
+    uint64_t now)
+{
+    ngx_int_t                rc;
+    ngx_socketio_session_t  *session;
+
+    ngx_memzero(taken, sizeof(ngx_socketio_taken_t));
+    taken->id = *id;
+    rc = NGX_DECLINED;
+
+    ngx_socketio_zone_lock(zone);
+
+    session = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SESSION, id->ref,
+                                       id->gen);
+
+    if (session == NULL
+        || !ngx_socketio_conn_mine_locked(zone, session,
+                                          NGX_SOCKETIO_CONN_GET, handle))
+    {
+        goto done;
+    }
+
+    ngx_socketio_take_locked(zone, session, 1, taken, now);
+
+    if (taken->answer == NGX_SOCKETIO_EIO_STAY) {
+
+        if (!noop) {
+            rc = NGX_AGAIN;
+            goto done;
+        }
+
+        session->eio.get = 0;
+        taken->answer = NGX_SOCKETIO_EIO_SEND_NOOP;
+    }
+
+    session->conns[NGX_SOCKETIO_CONN_GET].gen = 0;
+    ngx_socketio_session_release_locked(zone, id->ref);
+
+    rc = NGX_OK;
+
+done:
+
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+void
+ngx_socketio_get_gone(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    uint32_t handle, uint64_t now)
+{
+    ngx_socketio_session_t  *session;
+
+    ngx_socketio_zone_lock(zone);
+
+    session = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SESSION, id->ref,
+                                       id->gen);
+
+    if (session
+        && ngx_socketio_conn_mine_locked(zone, session,
+                                         NGX_SOCKETIO_CONN_GET, handle))
+    {
+        session->conns[NGX_SOCKETIO_CONN_GET].gen = 0;
+        ngx_socketio_session_step_locked(zone, id->ref,
+                                         NGX_SOCKETIO_EIO_EV_GET_GONE, now);
+        ngx_socketio_session_release_locked(zone, id->ref);
+    }
+
+    ngx_socketio_zone_unlock(zone);
+}
+
+
+static void
+ngx_socketio_take_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session, ngx_uint_t parked,
+    ngx_socketio_taken_t *taken, uint64_t now)
+{
+    taken->answer = ngx_socketio_eio_answer(&session->eio,
+                                            session->outbox != 0, parked,
+                                            &taken->ping);
+
+    switch (taken->answer) {
+
+    case NGX_SOCKETIO_EIO_SEND:
+        ngx_socketio_take_outbox_locked(zone, session, taken);
+        break;
+
+    case NGX_SOCKETIO_EIO_SEND_CLOSE:
+    case NGX_SOCKETIO_EIO_SEND_NOOP_CLOSE:
+
+        if (session->eio.state == NGX_SOCKETIO_EIO_LINGERS) {
+            ngx_socketio_session_end_locked(zone, taken->id.ref,
+                                            session->eio.reason, now);
+
+            if (!parked) {
+                ngx_socketio_session_release_locked(zone, taken->id.ref);
+            }
+        }
+
+        break;
+
+    default:
+        break;
+    }
+}
+
+
+static void
+ngx_socketio_take_outbox_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session, ngx_socketio_taken_t *taken)
+{
+    ngx_socketio_slot_t  *slot;
+
+    slot = &zone->slots[zone->slot];
+
+    taken->nodes = session->outbox;
+    taken->n = session->outbox_n;
+
+    ngx_socketio_nodes_move_locked(zone, &session->outbox,
+                                   &session->outbox_tail, &slot->held,
+                                   &slot->held_tail,
+                                   (ngx_socketio_ref_t) zone->slot);
+    session->outbox_n = 0;
+    session->outbox_bytes = 0;
+}
+
+
+ngx_int_t
+ngx_socketio_post(ngx_socketio_zone_t *zone, u_char *sid, uint32_t location,
+    uint32_t handle, ngx_socketio_id_t *id, ngx_uint_t *actions, uint64_t now)
+{
+    ngx_socketio_session_t  *session;
+
+    ngx_socketio_zone_lock(zone);
+
+    session = ngx_socketio_known_locked(zone, sid, location, id);
+
+    if (session == NULL) {
+        ngx_socketio_zone_unlock(zone);
+        return NGX_DECLINED;
+    }
+
+    *actions = ngx_socketio_session_step_locked(zone, id->ref,
+                                            NGX_SOCKETIO_EIO_EV_POST, now);
+
+    if (*actions & NGX_SOCKETIO_EIO_ACCEPT) {
+        ngx_socketio_conn_note_locked(zone, session, NGX_SOCKETIO_CONN_POST,
+                                      handle);
+    }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_socketio_post_end(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    uint32_t handle, ngx_socketio_eio_event_e event, uint64_t now)
+{
+    ngx_socketio_session_t  *session;
+
+    ngx_socketio_zone_lock(zone);
+
+    session = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SESSION, id->ref,
+                                       id->gen);
+
+    if (session
+        && ngx_socketio_conn_mine_locked(zone, session,
+                                         NGX_SOCKETIO_CONN_POST, handle))
+    {
+        session->conns[NGX_SOCKETIO_CONN_POST].gen = 0;
+        ngx_socketio_session_step_locked(zone, id->ref, event, now);
+        ngx_socketio_session_release_locked(zone, id->ref);
+    }
+
+    ngx_socketio_zone_unlock(zone);
+}
+
+
+ngx_int_t
+ngx_socketio_packet(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    ngx_socketio_eio_event_e event, uint64_t now)
+{
+    ngx_int_t                rc;
+    ngx_socketio_session_t  *session;
+
+    rc = NGX_DONE;
+
+    ngx_socketio_zone_lock(zone);
+
+    session = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SESSION, id->ref,
+                                       id->gen);
+    if (session) {
+        ngx_socketio_session_step_locked(zone, id->ref, event, now);
+
+        rc = (session->eio.state == NGX_SOCKETIO_EIO_OPENED) ? NGX_OK
+                                                             : NGX_DONE;
+    }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_socketio_probe(ngx_socketio_zone_t *zone, u_char *sid, uint32_t location,
+    uint32_t handle, ngx_socketio_id_t *id, uint64_t now)
+{
+    ngx_int_t                rc;
+    ngx_uint_t               actions;
+    ngx_socketio_session_t  *session;
+
+    ngx_socketio_zone_lock(zone);
+
+    session = ngx_socketio_known_locked(zone, sid, location, id);
+
+    if (session == NULL) {
+        rc = NGX_DECLINED;
+        goto done;
+    }
+
+    /* a lost probe's connection may not have been noticed yet */
+
+    actions = ngx_socketio_session_step_locked(zone, id->ref,
+                                      NGX_SOCKETIO_EIO_EV_PROBE_OPEN, now);
+
+    if (actions & NGX_SOCKETIO_EIO_DROP) {
+        rc = NGX_BUSY;
+        goto done;
+    }
+
+    ngx_socketio_conn_note_locked(zone, session, NGX_SOCKETIO_CONN_WS, handle);
+    rc = NGX_OK;
+
+done:
+
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_socketio_probe_ping(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    uint32_t handle, uint64_t now)
+{
+    ngx_int_t                rc;
+    ngx_uint_t               actions;
+    ngx_socketio_session_t  *session;
+
+    rc = NGX_DONE;
+
+    ngx_socketio_zone_lock(zone);
+
+    session = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SESSION, id->ref,
+                                       id->gen);
+
+    if (session
+        && ngx_socketio_conn_mine_locked(zone, session, NGX_SOCKETIO_CONN_WS,
+                                         handle))
+    {
+        actions = ngx_socketio_session_step_locked(zone, id->ref,
+                                      NGX_SOCKETIO_EIO_EV_PROBE_PING, now);
+
+        rc = (actions & NGX_SOCKETIO_EIO_DROP) ? NGX_DONE : NGX_OK;
+    }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_socketio_upgrade(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    uint32_t handle, ngx_socketio_upgrade_t *up, uint64_t now)
+{
+    ngx_int_t                rc;
+    ngx_uint_t               n, actions;
+    ngx_socketio_session_t  *session;
+
+    ngx_memzero(&up->taken, sizeof(ngx_socketio_taken_t));
+    rc = NGX_DONE;
+
+    ngx_socketio_zone_lock(zone);
+
+    session = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SESSION, id->ref,
+                                       id->gen);
+
+    if (session == NULL
+        || !ngx_socketio_conn_mine_locked(zone, session, NGX_SOCKETIO_CONN_WS,
+                                          handle))
+    {
+        goto done;
+    }
+
+    n = ngx_socketio_memberships_locked(zone, session, NULL, 0);
+
+    if (n > up->nmembers) {
+        up->nmembers = n;
+        rc = NGX_AGAIN;
+        goto done;
+    }
+
+    actions = ngx_socketio_session_step_locked(zone, id->ref,
+                                   NGX_SOCKETIO_EIO_EV_PROBE_UPGRADE, now);
+
+    if (actions & NGX_SOCKETIO_EIO_DROP) {
+        goto done;
+    }
+
+    ngx_socketio_take_outbox_locked(zone, session, &up->taken);
+    up->taken.id = *id;
+    up->taken.ping = session->eio.ping;
+    session->eio.ping = 0;
+
+    ngx_socketio_memberships_locked(zone, session, up, 1);
+    up->nmembers = n;
+
+    session->from_seq = zone->sh->seq;
+    up->from_seq = session->from_seq;
+    up->beat = session->eio.beat;
+
+    zone->slots[zone->slot].websockets++;
+
+    /* the heartbeat is this worker's now */
+
+    ngx_socketio_wheel_set_locked(zone, id->ref);
+
+    rc = NGX_OK;
+
+done:
+
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+static ngx_uint_t
+ngx_socketio_memberships_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session, ngx_socketio_upgrade_t *up,
+    ngx_uint_t move)
+{
+    ngx_uint_t                  n;
+    ngx_socketio_ref_t          s, m;
+    ngx_socketio_rec_t         *room;
+    ngx_socketio_socket_t      *socket;
+    ngx_socketio_member_t      *member;
+    ngx_socketio_membership_t  *ms;
+
+    n = 0;
+
+    for (s = session->sockets; s; s = socket->next) {
+        socket = ngx_socketio_rec(zone, s);
+
+        if (socket->state != NGX_SOCKETIO_SOCKET_CONNECTED) {
+            continue;
+        }
+
+        if (!move) {
+            n += socket->nrooms;
+            continue;
+        }
+
+        for (m = socket->members; m; m = member->socket_next) {
+            member = ngx_socketio_rec(zone, m);
+            room = ngx_socketio_rec(zone, member->room);
+
+            ms = &up->members[n++];
+            ms->socket = s;
+            ms->room = member->room;
+            ms->room_gen = room->gen;
+
+            ngx_socketio_member_move_locked(zone, m);
+        }
+    }
+
+    return n;
+}
+
+
+void
+ngx_socketio_websocket_gone(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    uint32_t handle, ngx_socketio_eio_event_e event, uint64_t now)
+{
+    ngx_socketio_slot_t     *slot;
+    ngx_socketio_session_t  *session;
+
+    ngx_socketio_zone_lock(zone);
+
+    session = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SESSION, id->ref,
+                                       id->gen);
+
+    if (session
+        && ngx_socketio_conn_mine_locked(zone, session, NGX_SOCKETIO_CONN_WS,
+                                         handle))
+    {
+        session->conns[NGX_SOCKETIO_CONN_WS].gen = 0;
+
+        if (session->eio.transport == NGX_SOCKETIO_EIO_WEBSOCKET) {
+            slot = &zone->slots[zone->slot];
+            slot->websockets -= (slot->websockets != 0);
+
+        } else {
+            event = NGX_SOCKETIO_EIO_EV_PROBE_LOST;
+        }
+
+        ngx_socketio_session_step_locked(zone, id->ref, event, now);
+        ngx_socketio_session_release_locked(zone, id->ref);
+    }
+
+    ngx_socketio_zone_unlock(zone);
+}
+
+
+ngx_int_t
+ngx_socketio_websocket_look(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    ngx_uint_t *reason)
+{
+    ngx_int_t                rc;
+    ngx_socketio_session_t  *session;
+
+    rc = NGX_DONE;
+    *reason = NGX_SOCKETIO_REASON_NONE;
+
+    ngx_socketio_zone_lock(zone);
+
+    session = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SESSION, id->ref,
+                                       id->gen);
+    if (session) {
+        *reason = session->eio.reason;
+
+        if (session->eio.state == NGX_SOCKETIO_EIO_OPENED) {
+            rc = NGX_OK;
+        }
+    }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+void
+ngx_socketio_end(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    ngx_uint_t reason, uint64_t now)
+{
+    ngx_socketio_zone_lock(zone);
+
+    if (ngx_socketio_find_locked(zone, NGX_SOCKETIO_SESSION, id->ref, id->gen))
+    {
+        ngx_socketio_session_end_locked(zone, id->ref, reason, now);
+        ngx_socketio_session_release_locked(zone, id->ref);
+    }
+
+    ngx_socketio_zone_unlock(zone);
+}
+
+
+ngx_int_t
+ngx_socketio_mine(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    int64_t *handles, uint32_t *tenure)
+{
+    ngx_int_t                rc;
+    ngx_uint_t               i;
+    ngx_socketio_conn_t     *conn;
+    ngx_socketio_session_t  *session;
+
+    rc = NGX_DECLINED;
+    *tenure = 0;
+
+    ngx_socketio_zone_lock(zone);
+
+    session = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SESSION, id->ref,
+                                       id->gen);
+    if (session) {
+        rc = NGX_OK;
+
+        for (i = 0; i < NGX_SOCKETIO_CONNS; i++) {
+            conn = &session->conns[i];
+            handles[i] = (conn->gen == zone->slot_gen
+                          && conn->slot == zone->slot)
+                         ? (int64_t) conn->handle : -1;
+        }
+
+        if (session->owner_gen == zone->slot_gen
+            && session->owner == zone->slot)
+        {
+            *tenure = session->tenure;
+        }
+    }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
