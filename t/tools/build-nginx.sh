@@ -27,6 +27,11 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
 
+# two at once would build into the same files
+
+exec 9> "$out/lock"
+flock 9
+
 src=${NGINX_SRC:-}
 ndk=${NDK_SRC:-/usr/share/nginx-ndk/src}
 flags=()
