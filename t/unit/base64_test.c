@@ -53,7 +53,7 @@ static struct {
     { v("YWJjZA==YWJj"), v("abcd") },
     { v("YWJjZA=YWJj"), v("abcd") },
     { v("YWJjYQ=\n="), v("abca") },
-    { v("\xff\0@[`{"), v("") }
+    { v("\xff\x80\0@[`{"), v("") }
 };
 
 

@@ -213,10 +213,10 @@ test_error(void)
     free(p);
 
     ngx_str_null(&text);
-    len = ngx_socketio_eio_error_text(NULL, 9, &text);
+    len = ngx_socketio_eio_error_text(NULL, 6, &text);
     p = malloc(len);
 
-    ok(ngx_socketio_eio_error_text(p, 9, &text) == len
+    ok(ngx_socketio_eio_error_text(p, 6, &text) == len
        && len == strlen("{\"code\":3,\"message\":\"\"}")
        && memcmp(p, "{\"code\":3,\"message\":\"\"}", len) == 0,
        "an empty text, an unknown code");

@@ -261,6 +261,13 @@ test_string(void)
         { v("\"\\ud83d\""), v("\xef\xbf\xbd") },
         { v("\"\\ude00x\""), v("\xef\xbf\xbdx") },
         { v("\"\\ud83dx\""), v("\xef\xbf\xbdx") },
+        { v("\"\\ud800\""), v("\xef\xbf\xbd") },
+        { v("\"\\udfff\""), v("\xef\xbf\xbd") },
+        { v("\"\\ud7ff\\ue000\""), v("\xed\x9f\xbf\xee\x80\x80") },
+        { v("\"\\ud83d\\ue000\""), v("\xef\xbf\xbd\xee\x80\x80") },
+        { v("\"\\ud83d\\udbff\""), v("\xef\xbf\xbd\xef\xbf\xbd") },
+        { v("\"\\ud83d0ude00\""), v("\xef\xbf\xbd" "0ude00") },
+        { v("\"\\ud83d\\nde00\""), v("\xef\xbf\xbd\nde00") },
         { v("\"\\ud83d\\n\""), v("\xef\xbf\xbd\n") },
         { v("\"\\ud83d\\u0041\""), v("\xef\xbf\xbd" "A") },
         { v("\"\\ud83d\\ud83d\\ude00\""),
@@ -383,6 +390,7 @@ test_pick(void)
         ", \"k\\u0065y\" : true , \"d.e\" : 1 , \"dup\" : 1 , \"dup\" : [ 2 ]"
         ", \"list\" : [ ] , \"num\" : -1.5e3 , \"o\" : { } , \"a.\" : 1"
         ", \"n\" : { \"a\" : 5 } , \"q\\\"\" : \"}\" } ";
+    static char    compact[] = "{\"x\":0,\"a\":{\"b\":[5,{\"c\":42}]}}";
     static struct {
         const char  *path;
         const char  *value;
@@ -449,6 +457,14 @@ test_pick(void)
 
         free(path.data);
     }
+
+    ngx_str_set(&path, "a.b.1.c");
+    ok(ngx_socketio_json_pick((u_char *) compact,
+                              (u_char *) compact + sizeof(compact) - 1,
+                              &path, &value)
+       == NGX_OK
+       && value.len == 2 && memcmp(value.data, "42", 2) == 0,
+       "pick: without white space");
 
     ngx_str_null(&path);
     ok(ngx_socketio_json_pick(p, p + sizeof(json) - 1, &path, &value)
