@@ -59,7 +59,7 @@ static struct {
 
 static const char  *strict_bad[] = {
     "A", "AAAAA", "AA==", "AA=", "=", "AA+A", "AA/A", "AA A", "AAA\n",
-    "AB", "AP", "AAB", "AAD", "A\xc3\xa9" "A", "AA.A", "~AAA"
+    "AB", "AP", "AAB", "AAD", "A\303\251A", "AA.A", "~AAA"
 };
 
 
