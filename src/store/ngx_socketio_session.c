@@ -239,8 +239,7 @@ ngx_socketio_session_release_locked(ngx_socketio_zone_t *zone,
         return;
     }
 
-    session->deadline = 0;
-    ngx_socketio_wheel_set_locked(zone, ref);
+    ngx_socketio_wheel_cut_locked(zone, session);
 
     ngx_socketio_nodes_free_locked(zone, &session->outbox,
                                    &session->outbox_tail);

@@ -18,8 +18,6 @@
 
 
 static uint64_t ngx_socketio_wheel_due_locked(ngx_socketio_session_t *session);
-static void ngx_socketio_wheel_cut_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_session_t *session);
 static void ngx_socketio_wheel_look_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref, uint64_t now);
 
@@ -30,7 +28,8 @@ static uint64_t
 ngx_socketio_wheel_due_locked(ngx_socketio_session_t *session)
 {
     if (session->eio.state == NGX_SOCKETIO_EIO_CLOSED) {
-        return 0;
+        /* at once: if nobody else waits for it, the wheel frees it */
+        return 1;
     }
 
     if (session->eio.state == NGX_SOCKETIO_EIO_LINGERS
@@ -56,9 +55,7 @@ ngx_socketio_wheel_set_locked(ngx_socketio_zone_t *zone,
 
     session = ngx_socketio_rec(zone, ref);
 
-    if (session->wheel) {
-        ngx_socketio_wheel_cut_locked(zone, session);
-    }
+    ngx_socketio_wheel_cut_locked(zone, session);
 
     due = ngx_socketio_wheel_due_locked(session);
 
@@ -94,12 +91,16 @@ ngx_socketio_wheel_set_locked(ngx_socketio_zone_t *zone,
 }
 
 
-static void
+void
 ngx_socketio_wheel_cut_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_session_t *session)
 {
     ngx_uint_t               bucket;
     ngx_socketio_session_t  *other;
+
+    if (session->wheel == 0) {
+        return;
+    }
 
     bucket = session->wheel - 1;
     session->wheel = 0;
@@ -174,6 +175,11 @@ ngx_socketio_wheel_look_locked(ngx_socketio_zone_t *zone,
 
     session = ngx_socketio_rec(zone, ref);
 
+    if (session->eio.state == NGX_SOCKETIO_EIO_CLOSED) {
+        ngx_socketio_session_release_locked(zone, ref);
+        return;
+    }
+
     if (session->deadline && now >= session->deadline) {
         session->deadline = 0;
 
@@ -184,11 +190,6 @@ ngx_socketio_wheel_look_locked(ngx_socketio_zone_t *zone,
     } else {
         ngx_socketio_session_step_locked(zone, ref,
                                          NGX_SOCKETIO_EIO_EV_TIME, now);
-    }
-
-    if (session->eio.state == NGX_SOCKETIO_EIO_CLOSED) {
-        ngx_socketio_session_release_locked(zone, ref);
-        return;
     }
 
     ngx_socketio_wheel_set_locked(zone, ref);
