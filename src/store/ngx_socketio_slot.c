@@ -201,6 +201,7 @@ ngx_socketio_slot_take(ngx_socketio_zone_t *zone,
     slot->all = 0;
 
     letters->nodes = slot->mailbox;
+    letters->n = slot->mailbox_n;
     slot->mailbox_n = 0;
 
     ngx_socketio_nodes_move_locked(zone, &slot->mailbox, &slot->mailbox_tail,

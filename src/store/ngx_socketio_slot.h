@@ -24,6 +24,7 @@
 typedef struct {
     /* records to handle in order: the first; those behind it by ->next */
     ngx_socketio_ref_t         nodes;
+    ngx_uint_t                 n;           /* of them */
     ngx_uint_t                 nbells;
     ngx_socketio_id_t          bells[NGX_SOCKETIO_RING];
     unsigned                   all:1;       /* bells were lost */

@@ -1,0 +1,84 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+/*
+ * Packets of a client, whatever brought them: Engine.IO types, Socket.IO
+ * dispatch, and the frames of what is sent back.
+ */
+
+
+#ifndef _NGX_HTTP_SOCKETIO_CLIENT_H_INCLUDED_
+#define _NGX_HTTP_SOCKETIO_CLIENT_H_INCLUDED_
+
+
+#include "ngx_http_socketio.h"
+#include "store/ngx_socketio_inbox.h"
+#include "store/ngx_socketio_exchange.h"
+
+
+typedef struct {
+    ngx_socketio_zone_t            *zone;
+    ngx_socketio_id_t               id;
+    ngx_http_socketio_loc_conf_t   *conf;
+    ngx_log_t                      *log;
+} ngx_http_socketio_client_t;
+
+
+/*
+ * One Engine.IO packet in text form ("4...", "3", "b..."), or the payload of
+ * a binary websocket message.  The text may be written to (base64 is decoded
+ * in place).
+ *
+ * NGX_OK     done; read on
+ * NGX_AGAIN  nothing has happened: the inbox or the zone is full; stop
+ *            reading, offer the same packet again when rung for
+ * NGX_DONE   the session is closed, perhaps for this packet: discard the rest
+ */
+ngx_int_t ngx_http_socketio_client_text(ngx_http_socketio_client_t *client,
+    u_char *p, u_char *last);
+ngx_int_t ngx_http_socketio_client_binary(ngx_http_socketio_client_t *client,
+    u_char *p, size_t len);
+
+
+/*
+ * Frames: the bytes that a revision 4 websocket receives for a Socket.IO
+ * packet with attachments.  Measured if p is NULL.  "json" is the part behind
+ * the header; args: it is written as [event,args] or [args].
+ */
+
+typedef struct {
+    ngx_uint_t                      type;   /* NGX_SOCKETIO_SIO_... */
+    ngx_str_t                       nsp;
+    ngx_str_t                       json;
+    uint64_t                        ack;    /* id + 1; 0: none */
+    ngx_str_t                      *attachments;    /* raw */
+    ngx_uint_t                      nattachments;
+} ngx_http_socketio_packet_t;
+
+size_t ngx_http_socketio_frames(u_char *p, ngx_http_socketio_packet_t *packet);
+/* allocates with ngx_alloc(); NULL data: no memory; free with ngx_free() */
+ngx_str_t ngx_http_socketio_frames_alloc(ngx_http_socketio_packet_t *packet,
+    ngx_log_t *log);
+
+/* 40{"sid":...}, 44{"message":...,"data":...}; NGX_OK, ... as store's emit.h */
+ngx_int_t ngx_http_socketio_client_accept(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *socket, u_char *text, ngx_str_t *nsp,
+    ngx_socketio_name_t *rooms, ngx_uint_t nrooms, ngx_str_t *data,
+    ngx_log_t *log);
+/* message and data are JSON; data may be empty */
+ngx_int_t ngx_http_socketio_client_reject(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *socket, ngx_str_t *nsp, ngx_str_t *message,
+    ngx_str_t *data, ngx_uint_t heard, ngx_log_t *log);
+
+/* the hook that gets the events of a namespace; NULL: none */
+ngx_http_socketio_hook_t *ngx_http_socketio_client_hook(
+    ngx_http_socketio_loc_conf_t *conf, ngx_str_t *nsp);
+/* 1: this location accepts the namespace */
+ngx_uint_t ngx_http_socketio_client_nsp(ngx_http_socketio_loc_conf_t *conf,
+    ngx_str_t *nsp);
+
+
+#endif /* _NGX_HTTP_SOCKETIO_CLIENT_H_INCLUDED_ */
