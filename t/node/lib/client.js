@@ -36,18 +36,18 @@ const open = new Set();
 
 /*
  * A connection of its own, a TCP connection for each request, and no second
- * try: what goes wrong is to be seen.  options.delay: websockets are opened
- * that much later, so that there is a time before an upgrade.
+ * try: what goes wrong is to be seen.  options.hold: a promise that websockets
+ * wait for before they open, so that there is a time before an upgrade.
  */
-function client(nginx, mode, { nsp = '/', delay, headers, ...options } = {}) {
+function client(nginx, mode, { nsp = '/', hold, headers, ...options } = {}) {
     const { io } = load('socket.io-client');
     let transports = MODES[mode];
 
-    if (delay) {
+    if (hold) {
         const { NodeXHR, NodeWebSocket } = engine();
         transports = [NodeXHR, class extends NodeWebSocket {
             doOpen() {
-                setTimeout(() => super.doOpen(), delay);
+                hold.then(() => super.doOpen());
             }
         }];
     }
@@ -112,7 +112,7 @@ function collect(socket, name) {
 
 function closeAll() {
     for (const s of open) {
-        s.disconnect();
+        Object.values(s.io.nsps).forEach((x) => x.disconnect());
     }
     open.clear();
 }

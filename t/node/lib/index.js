@@ -54,6 +54,8 @@ async function matrix(fn, { modes = client.MODES, workers = [1, 4], more, after 
             if (after) {
                 await after({ nginx: server, backend, workers: w, label });
             }
+            await tap.test(`${label}: every accepted socket said goodbye`, () => tap.until(
+                () => backend.present().length === 0, () => backend.present().join(' '), 8000), { evidence });
             await server.finish(label);
             await tap.test(`${label}: every batch kept the rules`, () => {
                 tap.assert.equal(backend.check().length, 0, backend.check().join('\n'));

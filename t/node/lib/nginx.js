@@ -106,7 +106,7 @@ pid nginx.pid;
 events { worker_connections 1024; }
 http {
     ${TEMPS}
-    log_format test '$pid $http_x_test $request_method $status $uri';
+    log_format test '$pid $http_x_test $status $request';
     access_log access.log test;
 ${block}
 }
