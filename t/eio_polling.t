@@ -94,7 +94,7 @@ is($p->post("42[\"m\",\"$text\"]", slow => 65_537)->{body}, 'ok',
     'eio 49: 990,000 bytes of Chinese, split within characters');
 $r = $p->get(8);
 ok($r->{body} eq "42[\"echo\",\"$text\"]", 'eio 49: intact');
-is($r->{headers}{'content-length'}, length($text) + 12,
+is($r->{headers}{'content-length'}, length($text) + 13,
     'eio 71: exact Content-Length');
 ok(!exists $r->{headers}{'transfer-encoding'}, 'eio 71: not chunked');
 

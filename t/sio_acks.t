@@ -12,7 +12,7 @@ use Test::SocketIO;
 my $t = Test::SocketIO->new(workers => 2);
 
 # Everything is acked with its own arguments, "twice" twice.
-my $b = $t->run_hook(sub ($events, $req, $ctl) {
+my $backend = $t->run_hook(sub ($events, $req, $ctl) {
     my @out;
     for my $e (grep { $_->{type} eq 'event' } @$events) {
         next if $e->{event} eq 'never';
@@ -86,11 +86,11 @@ for my $bad ('431{}', '431"x"', '431[', '431[]x', '431null') {
     is($ws->closed, '', "sio 65: $bad closes");
 }
 
-my @e = $b->events('event');
+my @e = $backend->events('event');
 is_deeply([sort { $a <=> $b } values %{{ map { $_->{event} =>
     0 + !!$_->{ack} } grep { $_->{event} =~ /^(?:plain|never)$/ } @e }}],
     [0, 1], 'the backend knows who wants an ack');
-is(scalar(grep { exists $_->{token} } $b->events('ack')), 0,
+is(scalar(grep { exists $_->{token} } $backend->events('ack')), 0,
     'acks that nobody asked for do not reach the backend');
 
 $t->finish;

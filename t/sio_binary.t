@@ -40,9 +40,24 @@ sub echoes ($name, $header, $args, $bins, $expect = undef) {
     }
 }
 
+# To the backend, with all attachments.
+sub delivers ($name, $header, @bins) {
+    for my $s (ws(), poll()) {
+        $s->send($header, map { \$_ } @bins);
+        my $e = eventually(sub {
+            (grep { $_->{sid} eq $s->{id} } $b->events('event'))[0] });
+        is_deeply($e ? $e->{attachments} : undef,
+            [map { MIME::Base64::encode_base64($_, '') } @bins],
+            "$name, " . ref $s);
+    }
+}
+
 sub closes ($name, @packets) {
     for my $s (ws(), poll()) {
+        my $polling = $s->isa('Test::SocketIO::Session');
         $s->send(@packets);
+        is($polling ? $s->body : $s->closed, $polling ? "6\x1e1" : '',
+            "$name, closed, " . ref $s);
         is($b->reason($s->{id}), 'forced close', "$name, " . ref $s);
     }
 }
@@ -51,11 +66,11 @@ echoes('sio 71: two attachments', '452-', ph(0) . ',' . ph(1),
     ["\1\2", "\xff\0"]);
 echoes('sio 72: placeholders out of order', '452-', ph(1) . ',' . ph(0),
     ["\1", "\2"]);
-echoes('sio 73: one placeholder twice', '451-', ph(0) . ',' . ph(0),
-    ["\1\2\3"]);
+delivers('sio 73: one placeholder twice', '451-["twice",' . ph(0) . ','
+    . ph(0) . ']', "\1\2\3");
 echoes('sio 74: nested', '452-', 'null,{"a":[null,' . ph(0) . '],"b":{"c":'
     . ph(1) . '}}', ["\1", "\2"]);
-echoes('sio 76: no placeholders', '452-', '1', ["\1", "\2"]);
+delivers('sio 76: no placeholders', '452-["unused",1]', "\1", "\2");
 echoes('sio 80: ten attachments', '4510-', join(',', map { ph($_) } 0 .. 9),
     [map { chr } 1 .. 10]);
 echoes('sio 84: empty attachments', '452-', ph(0) . ',' . ph(1), ['', '']);

@@ -486,10 +486,17 @@ sub log_lines ($self, $re) {
 sub allow_log ($self, $re) { push @{$self->{allow}}, $re }
 
 
+# Drops all connections of this test.
+sub close_all ($self) {
+    defined $_ && $_->close for @{$self->{conns}};
+    $self->{conns} = [];
+}
+
+
 sub stop ($self) {
     return 1 unless $self->{pid};
 
-    $_ && $_->close for @{$self->{conns}};
+    $self->close_all;
     my $graceful = $self->_wait_exit($self->{signal}, 6);
     $self->_kill;
 
@@ -512,7 +519,7 @@ sub _kill ($self) {
         waitpid $pid, 0;
         $self->{pid} = undef;
     }
-    $_->stop for @{$self->{backends}};
+    $_ && $_->stop for @{$self->{backends}};
 }
 
 

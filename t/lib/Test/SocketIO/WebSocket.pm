@@ -172,10 +172,12 @@ sub closed ($self, $timeout = 5) {
 sub silent ($self, $time) { return $self->{conn}->silent($time) }
 
 
-# The polite end.
+# The polite end: true if the server answered and closed first.
 sub close ($self, $code = 1000) {
     $self->send_frame(CLOSE, defined $code ? pack('n', $code) : '');
-    return $self->{conn}->closed(3);
+    my $done = defined $self->closed(3) && $self->{conn}->closed(3);
+    $self->{conn}->close;
+    return $done;
 }
 
 
