@@ -51,8 +51,9 @@ node_fits()
         && node -e 'process.exit(+(parseInt(process.versions.node) < 18))'
 }
 
-if [ $npm = yes ] && ! node_fits; then
-    packages="$packages nodejs npm"
+if [ $npm = yes ]; then
+    packages="$packages ca-certificates"
+    node_fits || packages="$packages nodejs npm"
 fi
 
 missing=
