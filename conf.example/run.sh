@@ -7,8 +7,8 @@
 #   PORT           8080       where the page is, as in "listen"
 #   BACKEND_PORT   8081       where python/app.py listens
 #   CHAT_TOKEN     demo       what python and php want as auth.token
-#   NGINX_BINARY, SOCKETIO_MODULE, NDK_MODULE, CLIENT_DIST, PYTHON, PHP_FPM: files
-#   that are looked for where a build and the distribution put them
+#   NGINX_BINARY, SOCKETIO_MODULE, NDK_MODULE (empty: none), CLIENT_DIST, PYTHON,
+#   PHP_FPM: files, looked for where a build and the distribution put them
 
 set -eu
 
@@ -34,7 +34,7 @@ first() {
 
 nginx=${NGINX_BINARY:-${TEST_NGINX_BINARY:-$(first nginx /usr/sbin/nginx)}} \
     || die "no nginx"
-ndk=${NDK_MODULE:-${TEST_NDK_MODULE:-$(first \
+ndk=${NDK_MODULE-${TEST_NDK_MODULE-$(first \
     /usr/lib/nginx/modules/ndk_http_module.so \
     /usr/lib64/nginx/modules/ndk_http_module.so \
     /usr/share/nginx/modules/ndk_http_module.so)}} \
@@ -64,7 +64,7 @@ prefix=$(mktemp -d)
 pids=
 
 stop() {
-    trap '' INT TERM
+    trap '' HUP INT TERM
     [ -z "$pids" ] || kill $pids 2>/dev/null || :
     wait
     [ ! -e "$prefix/error.log" ] \
@@ -73,6 +73,7 @@ stop() {
 }
 
 trap stop EXIT
+trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
@@ -111,7 +112,7 @@ php)
 esac
 
 "$nginx" -p "$prefix/" -c "$prefix/nginx.conf" -e "$prefix/error.log" -g "daemon off;
-    load_module $ndk; load_module $module; ${TEST_NGINX_GLOBALS:-}" &
+    ${ndk:+load_module $ndk;} load_module $module; ${TEST_NGINX_GLOBALS:-}" &
 pids="$pids $!"
 
 echo "http://localhost:${port##*:}/  (Ctrl-C ends it)"

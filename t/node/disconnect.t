@@ -159,6 +159,18 @@ main(() => matrix(async ({ nginx, backend, mode, test }) => {
         assert.equal((await nginx.publish({ room: `killed-${mode}`, event: 'x' })).count, 0);
     }, { timeout: 30000 });
 
+    if (mode !== 'polling') {
+        await test('a connection that is cut', async () => {
+            const c = backend.case();
+            const socket = await connect(nginx, mode, { auth: c.auth });
+            const { id } = socket;
+            const ends = once(socket, 'disconnect');
+            socket.io.engine.transport.ws._socket.destroy();
+            assert.match((await ends)[0], /^transport (close|error)$/);
+            await gone(c, { sid: id, reason: /^transport (close|error)$/ });
+        });
+    }
+
     await test('a client that falls silent', async () => {
         const c = backend.case();
         const socket = await connect(nginx, mode, { auth: c.auth, path: '/fast/' });

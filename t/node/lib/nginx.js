@@ -5,7 +5,7 @@
  *
  *   TEST_NGINX_BINARY   /usr/sbin/nginx
  *   TEST_NGINX_MODULES  build: directory of ngx_http_socketio_module.so
- *   TEST_NDK_MODULE     /usr/lib/nginx/modules/ndk_http_module.so
+ *   TEST_NDK_MODULE     /usr/lib/nginx/modules/ndk_http_module.so; empty: none
  *   TEST_NGINX_GLOBALS  more for -g
  *   TEST_NGINX_LEAVE    keep the directories
  */
@@ -25,10 +25,11 @@ const MODULE = path.resolve(process.env.TEST_NGINX_MODULES
                             || path.join(ROOT, 'build'),
                             'ngx_http_socketio_module.so');
 const NDK = process.env.TEST_NDK_MODULE
-            || '/usr/lib/nginx/modules/ndk_http_module.so';
+            ?? '/usr/lib/nginx/modules/ndk_http_module.so';
 
 const GLOBALS = (process.getuid() === 0 ? 'user root; ' : '')
-                + `daemon off; load_module ${NDK}; load_module ${MODULE}; `
+                + 'daemon off; ' + (NDK && `load_module ${NDK}; `)
+                + `load_module ${MODULE}; `
                 + (process.env.TEST_NGINX_GLOBALS || '');
 
 const BAD = /\[(alert|crit|emerg)\]|Sanitizer|runtime error:|SUMMARY:/;
