@@ -53,9 +53,13 @@ for object in objs/addon/*/*.o; do
     layer=${object#objs/addon/}
     layer=${layer%%/*}
 
+    # upstream's NDK, built along with the module, is in a "src", too
+
+    case $object in
+    */ndk.o) continue ;;
+    esac
+
     case $layer in
-    ndk)
-        continue ;;
     proto | store | delivery | cluster)
         prefix=ngx_socketio_ ;;
     client | transport | hook | api | src | main)
