@@ -63,21 +63,33 @@ function commands(object $e): iterable
 }
 
 /*
- * Objects stay objects: as arrays, {} would go out as [].  What PHP refuses to
- * decode (half a surrogate pair) must not cost a batch: line by line then.
+ * One object per line: an event that PHP cannot decode (half a surrogate pair)
+ * costs no other.  In its place stands a command that does not exist: nginx
+ * logs it, and lets in nobody without an "accept".  Objects stay objects: as
+ * arrays, {} would go out as [].
  */
-$body = file_get_contents('php://input');
-$events = json_decode($body)
-    ?? array_filter(array_map(fn ($line) => json_decode(rtrim($line, ',')),
-                              explode("\n", $body)), 'is_object');
 $lines = [];
 
-foreach ($events as $e) {
-    foreach (commands($e) as $command) {
-        $lines[] = json_encode(['id' => $e->id] + $command,
-                               JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES);
+foreach (explode("\n", file_get_contents('php://input')) as $line) {
+    $line = trim($line, '[], ');
+
+    if ($line === '') {
+        continue;
+    }
+
+    try {
+        $e = json_decode($line, flags: JSON_THROW_ON_ERROR);
+
+        foreach (commands($e) as $command) {
+            $lines[] = json_encode(['id' => $e->id] + $command,
+                                   JSON_THROW_ON_ERROR);
+        }
+
+    } catch (Throwable $error) {
+        error_log((string) $error);
+        $lines[] = '{"op":"failed"}';
     }
 }
 
 header('Content-Type: application/json');
-echo '[', implode(",\n", array_filter($lines)), ']';
+echo '[', implode(",\n", $lines), ']';

@@ -111,6 +111,17 @@ main(async () => {
                     }
                 });
 
+                /* in a batch alone, an empty answer would be a yes */
+                await point('what a backend cannot read is not let in', async () => {
+                    const deep = JSON.parse('['.repeat(1200) + ']'.repeat(1200));
+                    for (const more of ['\ud800', deep]) {
+                        const socket = client(demo, mode, { auth: { token: 'wrong', more } });
+                        socket.on('connect', () => socket.in = true);
+                        await Promise.race([once(socket, 'connect_error'), once(socket.io, 'close'), once(socket, 'connect')]);
+                        assert.equal(socket.in, undefined, 'connected!');
+                    }
+                });
+
                 await point('acks and rooms', async () => {
                     const [a, b, d] = [await connect(demo, mode, { auth }), await connect(demo, mode, { auth }),
                                        await connect(demo, mode, { auth })];
