@@ -19,7 +19,7 @@ my $t = Test::SocketIO->new(workers => 1, signal => 'TERM');
 # such a connect (its auth.do) or event.
 my %tries;
 my $b = $t->backend(sub ($events, $req, $ctl) {
-    my ($e) = @$events;
+    my ($e) = ((grep { $_->{type} ne 'disconnect' } @$events), @$events);
     my $do = $e->{type} eq 'connect' ? $e->{handshake}{auth}{do} // ''
         : $e->{type} eq 'event' ? $e->{event} : "left " . ($ctl->{left} // '');
     my %id = (id => $e->{id});
@@ -109,11 +109,21 @@ sub ws ($path = '/socket.io/') {
     return $ws;
 }
 
+# Clients stay, or their disconnects would join the batches under test.
+my @keep;
+
+# Waits until the backend has an event: the next one cannot join its batch.
+sub arrived ($name) {
+    return eventually(sub {
+        scalar grep { $_->{event} eq $name } $b->events('event') });
+}
+
 sub connects ($do, $name, %o) {
     my $ws = ws($o{path} // '/socket.io/');
     my $id = $ws->sio_connect('/', { do => $do }, 8);
     ok($id, $name) or diag $ws->{refused} // 'no answer';
     $ws->{id} = $id;
+    push @keep, $ws;
     return $ws;
 }
 
@@ -127,6 +137,7 @@ sub refused ($do, $name, %o) {
     cmp_ok(time - $start, '>=', $o{after}, "$name: not before its time")
         if $o{after};
     ok($ws->silent(0.05), "$name: connection stays");
+    push @keep, $ws;
     return $ws;
 }
 
@@ -151,6 +162,7 @@ is_deeply([$ws->collect(2)], ['42["valid"]', '42["also valid"]'],
 ok(eventually(sub { $t->log_lines(qr/\[error\].*command/i) }),
     'the rest is logged at error');
 $ws->emit('html');
+arrived('html');
 $ws->emit('after');
 is($ws->next_packet, '42["echo"]', 'an event lost to a wrong 200: life goes on');
 
@@ -183,6 +195,7 @@ is(scalar(my @elsewhere = grep { $_->{uri} ne '/events' } $b->requests), 0,
 $ws = connects('', 'connected');
 my $seen = $b->requests;
 $ws->emit('status 500');
+arrived('status 500');
 $ws->emit('next');
 is($ws->next_packet, '42["echo"]', 'event dropped at 500, the next is served');
 is(scalar(my @e = grep { ($_->{event} // '') eq 'status 500' }

@@ -113,7 +113,7 @@ for my $code (sort keys %bad) {
     ok(!$a->{ok}, "$code: ok is false");
 }
 for my $cmd ({ all => \1, event => 'x', args => {} },
-    { all => \1, event => 7 }, { all => \1, event => 'x',
+    { all => \1, event => 'x',
       attachments => ['?'], args => [{ _placeholder => \1, num => 0 }] },
     { op => 'accept', sid => $id }, { op => 'ack', sid => $id, args => [] },
     { op => 'join', sid => $id }, { op => 'data', all => \1, data => {} },

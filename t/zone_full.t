@@ -11,19 +11,25 @@ use Test::More;
 use Test::SocketIO qw/eventually/;
 
 my $t = Test::SocketIO->new(workers => 2);
-$t->run_echo(zone => '512k', socketio => <<'CONF');
+$t->run_echo(zone => '1m', socketio => <<'CONF');
             socketio_ping_interval 60s;
             socketio_connect_timeout 120s;
 CONF
 
 my @conn = map { $t->connect_to_worker($_) } 0, 1;
 
+sub conn ($i) {
+    my $c = $conn[$i % 2];
+    $c->_fill(0);
+    return $c->{eof} ? $conn[$i % 2] = $t->connect : $c;
+}
+
 # Handshakes until one is refused: sids, and the refusal.
 sub fill ($max) {
     my @sids;
     while (@sids < $max) {
         my $r = $t->http('GET', '/socket.io/?EIO=4&transport=polling',
-            conn => $conn[@sids % 2]);
+            conn => conn(scalar @sids));
         return (\@sids, $r) if $r->{status} != 200;
         push @sids, $r->{body} =~ /"sid":"([^"]+)"/;
     }
@@ -34,7 +40,7 @@ sub fill ($max) {
 sub leave (@sids) {
     for my $i (0 .. $#sids) {
         $t->http('POST', "/socket.io/?EIO=4&transport=polling&sid=$sids[$i]",
-            body => '1', conn => $conn[$i % 2]);
+            body => '1', conn => conn($i));
     }
 }
 
@@ -45,9 +51,9 @@ ok($ws->sio_connect, 'connected');
 
 my ($sids, $refused) = fill(20_000);
 ok($refused, 'the zone is full at some point');
-diag scalar(@$sids) . ' sessions in 512k' if $ENV{TEST_NGINX_VERBOSE};
+diag scalar(@$sids) . ' sessions in 1m' if $ENV{TEST_NGINX_VERBOSE};
 is($refused->{status}, 503, 'handshake: 503');
-cmp_ok(scalar @$sids, '>=', 200, 'not before it is worth its size');
+cmp_ok(scalar @$sids, '>=', 300, 'not before it is worth its size');
 
 my $w = $t->websocket;
 is($w->status, 503, 'websocket handshake: 503');

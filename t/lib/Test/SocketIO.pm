@@ -463,6 +463,7 @@ sub reload ($self) {
 
     # Old workers turn up in the list until they have read their signal.
     eventually(sub { !grep { $old{$_} } $self->worker_pids }, 5);
+    sleep 0.1;                          # the title first, then idle ones close
 
     return sort keys %old;
 }
@@ -556,7 +557,10 @@ sub DESTROY ($self) {
     return if $$ != $self->{owner};
     local ($?, $@, $!);
     $self->_kill;
-    return if $ENV{TEST_NGINX_LEAVE};
+    if ($ENV{TEST_NGINX_LEAVE}) {
+        print STDERR "# left: $self->{dir}\n";
+        return;
+    }
     remove_tree($self->{dir}, { error => \my $ignored });
 }
 
