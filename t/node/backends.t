@@ -10,8 +10,29 @@
 const { spawn } = require('node:child_process');
 const net = require('node:net');
 const path = require('node:path');
-const { BAD, BINARY, MODES, MODULE, MODULES, NDK, ROOT, assert, cleanup, client, closeAll, collect, connect, freePort, main,
-        once, request, sleep, tempDir, test, until } = require('./lib');
+const {
+    BAD,
+    BINARY,
+    MODES,
+    MODULE,
+    MODULES,
+    NDK,
+    ROOT,
+    assert,
+    cleanup,
+    client,
+    closeAll,
+    collect,
+    connect,
+    freePort,
+    main,
+    once,
+    request,
+    sleep,
+    tempDir,
+    test,
+    until
+} = require('./lib');
 
 class Demo {
     constructor(name) {
@@ -23,10 +44,18 @@ class Demo {
         this.port = await freePort();
         this.backendPort = await freePort();
         this.child = spawn(path.join(ROOT, 'conf.example', this.name, 'run'), {
-            env: { ...process.env, PORT: `127.0.0.1:${this.port}`, BACKEND_PORT: this.backendPort, CHAT_TOKEN: 'secret',
-                   TMPDIR: tempDir(), NGINX_BINARY: BINARY, SOCKETIO_MODULE: MODULE, NDK_MODULE: NDK,
-                   CLIENT_DIST: path.join(MODULES, 'socket.io-client/dist') },
-            stdio: ['ignore', 'pipe', 'pipe'],
+            env: {
+                ...process.env,
+                PORT: `127.0.0.1:${this.port}`,
+                BACKEND_PORT: this.backendPort,
+                CHAT_TOKEN: 'secret',
+                TMPDIR: tempDir(),
+                NGINX_BINARY: BINARY,
+                SOCKETIO_MODULE: MODULE,
+                NDK_MODULE: NDK,
+                CLIENT_DIST: path.join(MODULES, 'socket.io-client/dist')
+            },
+            stdio: ['ignore', 'pipe', 'pipe']
         });
         for (const s of [this.child.stdout, this.child.stderr]) {
             s.on('data', (d) => {
@@ -41,21 +70,29 @@ class Demo {
             this.ended = true;
         });
         cleanup(() => this.ended || this.child.kill());
-        await until(async () => {
-            if (this.ended) {
-                throw new Error(`${this.name}/run ended: ${this.output}`);
-            }
-            return await request(this.port, '/').catch(() => false)
-                   && (this.name !== 'python' || this.listens(this.backendPort));
-        }, () => `${this.name} answers: ${this.output}`, 15000);
+        await until(
+            async () => {
+                if (this.ended) {
+                    throw new Error(`${this.name}/run ended: ${this.output}`);
+                }
+                return (
+                    (await request(this.port, '/').catch(() => false)) &&
+                    (this.name !== 'python' || this.listens(this.backendPort))
+                );
+            },
+            () => `${this.name} answers: ${this.output}`,
+            15000
+        );
     }
 
     listens(port) {
         return new Promise((resolve) => {
-            const s = net.connect(port, '127.0.0.1', () => {
-                s.destroy();
-                resolve(true);
-            }).on('error', () => resolve(false));
+            const s = net
+                .connect(port, '127.0.0.1', () => {
+                    s.destroy();
+                    resolve(true);
+                })
+                .on('error', () => resolve(false));
         });
     }
 
@@ -70,7 +107,11 @@ class Demo {
 
     async stop() {
         this.child.kill('SIGTERM');
-        await until(() => this.ended, () => `${this.name}/run ends: ${this.output}`, 10000);
+        await until(
+            () => this.ended,
+            () => `${this.name}/run ends: ${this.output}`,
+            10000
+        );
         assert.doesNotMatch(this.output, BAD);
         assert.equal(await this.listens(this.port), false, 'nginx is still there');
         assert.equal(await this.listens(this.backendPort), false, 'the backend is still there');
@@ -83,7 +124,7 @@ main(async () => {
         const tokens = name !== 'chat';
         const auth = { token: 'secret' };
 
-        if (!await test(`${name}: starts`, () => demo.start(), { timeout: 20000 })) {
+        if (!(await test(`${name}: starts`, () => demo.start(), { timeout: 20000 }))) {
             continue;
         }
 
@@ -116,16 +157,24 @@ main(async () => {
                     const deep = JSON.parse('['.repeat(1200) + ']'.repeat(1200));
                     for (const more of ['\ud800', deep]) {
                         const socket = client(demo, mode, { auth: { token: 'wrong', more } });
-                        socket.on('connect', () => socket.in = true);
-                        await Promise.race([once(socket, 'connect_error'), once(socket.io, 'close'), once(socket, 'connect')]);
+                        socket.on('connect', () => (socket.in = true));
+                        await Promise.race([
+                            once(socket, 'connect_error'),
+                            once(socket.io, 'close'),
+                            once(socket, 'connect')
+                        ]);
                         assert.equal(socket.in, undefined, 'connected!');
                     }
                 });
 
                 await point('acks and rooms', async () => {
-                    const [a, b, d] = [await connect(demo, mode, { auth }), await connect(demo, mode, { auth }),
-                                       await connect(demo, mode, { auth })];
-                    const ask = (s, ...args) => new Promise((resolve) => s.emit(...args, (...x) => resolve(x)));
+                    const [a, b, d] = [
+                        await connect(demo, mode, { auth }),
+                        await connect(demo, mode, { auth }),
+                        await connect(demo, mode, { auth })
+                    ];
+                    const ask = (s, ...args) =>
+                        new Promise((resolve) => s.emit(...args, (...x) => resolve(x)));
                     const got = [a, b, d].map((s) => collect(s, 'from'));
 
                     assert.deepEqual(await ask(a, 'join', 'tea'), ['joined', 'tea']);
@@ -134,7 +183,10 @@ main(async () => {
                     a.emit('to', 'tea', 'milk?', { n: 1 });
                     assert.deepEqual((await got[1].get(1))[0], [['ann'], 'milk?', { n: 1 }]);
                     assert.deepEqual(await ask(a, 'chat message', 'x'), ['delivered']);
-                    assert.deepEqual(got.map((g) => g.length), [0, 1, 0]);
+                    assert.deepEqual(
+                        got.map((g) => g.length),
+                        [0, 1, 0]
+                    );
                 });
             }
 
@@ -153,11 +205,14 @@ main(async () => {
                 b.emit('chat message', { empty: {}, list: [], float: 0.1, none: null });
                 b.emit('chat message', Buffer.from([0, 255, 4]));
                 for (const s of said) {
-                    const all = (await s.get(3)).map(([who, [what]]) => [who, Buffer.isBuffer(what) ? [...what] : what]);
+                    const all = (await s.get(3)).map(([who, [what]]) => [
+                        who,
+                        Buffer.isBuffer(what) ? [...what] : what
+                    ]);
                     assert.deepEqual(all, [
                         [['böb <i>'], '<b>hi</b> "\\ \u2028 😀'],
                         [['böb <i>'], { empty: {}, list: [], float: 0.1, none: null }],
-                        [['böb <i>'], [0, 255, 4]],
+                        [['böb <i>'], [0, 255, 4]]
                     ]);
                 }
                 b.disconnect();
@@ -173,7 +228,10 @@ main(async () => {
                 assert.deepEqual((await said.get(1))[0], [null, ['hi']]);
 
                 const notice = once(b, 'notice');
-                assert.ok((await demo.publish({ room: 'lobby', event: 'notice', args: ['lunch'] })).count >= 2);
+                assert.ok(
+                    (await demo.publish({ room: 'lobby', event: 'notice', args: ['lunch'] }))
+                        .count >= 2
+                );
                 assert.deepEqual(await notice, ['lunch']);
             });
 
@@ -189,8 +247,11 @@ main(async () => {
                     a.emit('typing', [[[]]]);
                     b.emit('chat message', i);
                 }
-                await until(() => said.filter(([, args]) => typeof args[0] === 'number').length === 10,
-                            () => JSON.stringify(said), 8000);
+                await until(
+                    () => said.filter(([, args]) => typeof args[0] === 'number').length === 10,
+                    () => JSON.stringify(said),
+                    8000
+                );
                 assert.equal(a.connected && b.connected, true);
             });
 
@@ -201,7 +262,10 @@ main(async () => {
                 for (let i = 0; i < 500; i++) {
                     b.emit('chat message', i);
                 }
-                assert.deepEqual((await said.get(500, 12000)).map(([, [i]]) => i), Array.from({ length: 500 }, (v, i) => i));
+                assert.deepEqual(
+                    (await said.get(500, 12000)).map(([, [i]]) => i),
+                    Array.from({ length: 500 }, (v, i) => i)
+                );
             });
         }
         await sleep(50);

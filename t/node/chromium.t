@@ -9,7 +9,18 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { MODULES, Nginx, ROOT, assert, cleanup, load, main, request, test, within } = require('./lib');
+const {
+    MODULES,
+    Nginx,
+    ROOT,
+    assert,
+    cleanup,
+    load,
+    main,
+    request,
+    test,
+    within
+} = require('./lib');
 
 const CHROMIUM = process.env.TEST_CHROMIUM || '/usr/bin/chromium';
 const SHOTS = path.resolve(process.env.TEST_SCREENSHOTS || path.join(ROOT, 'build/screenshots'));
@@ -18,7 +29,10 @@ const INJECTION = '<img src=x onerror="document.title=\'hacked\'"><b>bold</b>';
 
 main(async () => {
     const conf = fs.readFileSync(path.join(ROOT, 'conf.example/chat.conf'), 'utf8');
-    const nginx = new Nginx({ conf: conf.replace('listen  8080', 'listen  127.0.0.1:%%PORT%%'), workers: 2 });
+    const nginx = new Nginx({
+        conf: conf.replace('listen  8080', 'listen  127.0.0.1:%%PORT%%'),
+        workers: 2
+    });
     const errors = [];
     let browser;
     let ann;
@@ -41,33 +55,66 @@ main(async () => {
         return p;
     }
 
-    const state = (p, text) => p.waitForFunction((t) => document.getElementById('state').textContent === t, text);
-    const logged = (p, cls, text) => p.waitForFunction(
-        ([c, t]) => [...document.querySelectorAll(`#log li${c}`)].some((li) => li.textContent === t), [cls, text]);
+    const state = (p, text) =>
+        p.waitForFunction((t) => document.getElementById('state').textContent === t, text);
+    const logged = (p, cls, text) =>
+        p.waitForFunction(
+            ([c, t]) =>
+                [...document.querySelectorAll(`#log li${c}`)].some((li) => li.textContent === t),
+            [cls, text]
+        );
     const evidence = async () => {
-        const texts = await Promise.all([ann, bob].map((p) => p && !p.isClosed() && within(3000, 'text', p.innerText('body')).catch(String)));
+        const texts = await Promise.all(
+            [ann, bob].map(
+                (p) => p && !p.isClosed() && within(3000, 'text', p.innerText('body')).catch(String)
+            )
+        );
         return [...errors, ...texts, nginx.evidence()].join('\n');
     };
     const point = (name, fn) => test(name, fn, { timeout: 20000, evidence });
 
-    if (!await test('nginx starts with chat.conf', () => nginx.start(), { timeout: 50000 })) {
+    if (!(await test('nginx starts with chat.conf', () => nginx.start(), { timeout: 50000 }))) {
         return;
     }
 
-    await test('Chromium starts', async () => {
-        assert.ok(fs.existsSync(CHROMIUM), `no ${CHROMIUM}: install chromium, or set TEST_CHROMIUM`);
-        browser = await load('playwright-core').chromium.launch({
-            executablePath: CHROMIUM, headless: true, timeout: 30000,
-            args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-                   '--disable-component-update', '--disable-sync'],
-        });
-        cleanup(() => browser.close());
-    }, { timeout: 40000 });
+    await test(
+        'Chromium starts',
+        async () => {
+            assert.ok(
+                fs.existsSync(CHROMIUM),
+                `no ${CHROMIUM}: install chromium, or set TEST_CHROMIUM`
+            );
+            browser = await load('playwright-core').chromium.launch({
+                executablePath: CHROMIUM,
+                headless: true,
+                timeout: 30000,
+                args: [
+                    '--no-sandbox',
+                    '--disable-gpu',
+                    '--disable-quic',
+                    '--no-first-run',
+                    '--disable-background-networking',
+                    '--disable-component-update',
+                    '--disable-sync'
+                ]
+            });
+            cleanup(() => browser.close());
+        },
+        { timeout: 40000 }
+    );
 
     if (browser) {
         await point('two pages connect, and go to websocket', async () => {
-            ann = await page('ann', { viewport: { width: 900, height: 640 }, colorScheme: 'light' });
-            bob = await page('bob', { viewport: { width: 390, height: 780 }, colorScheme: 'dark', hasTouch: true, isMobile: true });
+            ann = await page('ann', {
+                viewport: { width: 900, height: 640 },
+                colorScheme: 'light'
+            });
+            bob = await page('bob', {
+                viewport: { width: 390, height: 780 },
+                colorScheme: 'dark',
+                hasTouch: true,
+                isMobile: true
+            });
             for (const p of [ann, bob]) {
                 await state(p, 'connected · websocket');
             }
@@ -76,7 +123,9 @@ main(async () => {
 
         await point('a message typed in one appears in the other', async () => {
             await ann.fill('#text', 'hello bob 😀');
-            await bob.waitForFunction(() => document.getElementById('typing').textContent === 'ann is typing…');
+            await bob.waitForFunction(
+                () => document.getElementById('typing').textContent === 'ann is typing…'
+            );
             await ann.click('#send');
             await logged(bob, '', 'annhello bob 😀');
             await logged(ann, '.mine', 'annhello bob 😀');
@@ -96,7 +145,9 @@ main(async () => {
         });
 
         await point('the publish API, and a new name', async () => {
-            const res = await request(nginx.port, '/_publish', { body: '{"room":"lobby","event":"notice","args":["lunch is ready"]}' });
+            const res = await request(nginx.port, '/_publish', {
+                body: '{"room":"lobby","event":"notice","args":["lunch is ready"]}'
+            });
             assert.equal(JSON.parse(res.text).count, 2);
             await logged(bob, '.note', 'lunch is ready');
             await ann.fill('#nick', 'anna');

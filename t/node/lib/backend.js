@@ -32,13 +32,20 @@ class Case {
     }
 
     of(name, sid) {
-        return this.events.filter((e) => (e.type === name || e.event === name) && (!sid || e.sid === sid));
+        return this.events.filter(
+            (e) => (e.type === name || e.event === name) && (!sid || e.sid === sid)
+        );
     }
 
     /* the n-th event of this name, as soon as there is one */
     wait(name, { n = 1, sid, ms } = {}) {
-        return until(() => this.of(name, sid)[n - 1], () => `${n} × "${name}" at the backend, only:\n`
-                     + this.events.map((e) => JSON.stringify(e).slice(0, 300)).join('\n'), ms);
+        return until(
+            () => this.of(name, sid)[n - 1],
+            () =>
+                `${n} × "${name}" at the backend, only:\n` +
+                this.events.map((e) => JSON.stringify(e).slice(0, 300)).join('\n'),
+            ms
+        );
     }
 }
 
@@ -83,10 +90,12 @@ class Backend {
     request(req, res) {
         const chunks = [];
         req.on('data', (c) => chunks.push(c));
-        req.on('end', () => this.batch(req, res, Buffer.concat(chunks).toString()).catch((e) => {
-            this.problems.push(e.stack);
-            res.writeHead(500).end();
-        }));
+        req.on('end', () =>
+            this.batch(req, res, Buffer.concat(chunks).toString()).catch((e) => {
+                this.problems.push(e.stack);
+                res.writeHead(500).end();
+            })
+        );
     }
 
     async batch(req, res, body) {
@@ -102,7 +111,7 @@ class Backend {
         this.batches.push(batch);
         this.rules(req, batch);
 
-        if (this.intercept && await this.intercept(events, req, res)) {
+        if (this.intercept && (await this.intercept(events, req, res))) {
             return;
         }
         const out = [];
@@ -153,12 +162,22 @@ class Backend {
         if (Number(headers['content-length']) !== Buffer.byteLength(body)) {
             this.problem('Content-Length', h);
         }
-        if (headers['x-socketio-version'] !== '1' || !headers['x-socketio-node']
-            || !headers['x-socketio-batch'] || !/^[1-9]\d*$/.test(headers['x-socketio-attempt']))
-        {
+        if (
+            headers['x-socketio-version'] !== '1' ||
+            !headers['x-socketio-node'] ||
+            !headers['x-socketio-batch'] ||
+            !/^[1-9]\d*$/.test(headers['x-socketio-attempt'])
+        ) {
             this.problem('X-Socketio-… headers', h);
         }
-        for (const name of ['upgrade', 'cookie', 'authorization', 'origin', 'sec-websocket-key', 'accept-encoding']) {
+        for (const name of [
+            'upgrade',
+            'cookie',
+            'authorization',
+            'origin',
+            'sec-websocket-key',
+            'accept-encoding'
+        ]) {
             if (name in headers) {
                 this.problem(`header of a client on a batch: ${name}`, h);
             }
@@ -168,14 +187,20 @@ class Backend {
             return;
         }
         /* "one object per line": a backend may split by lines */
-        const lines = body.split('\n').map((l) => l.replace(/^\[|,$|\]$/g, '')).filter((l) => l);
-        if (lines.length !== events.length || lines.some((l, i) => {
-            try {
-                return JSON.parse(l).id !== events[i].id;
-            } catch {
-                return true;
-            }
-        })) {
+        const lines = body
+            .split('\n')
+            .map((l) => l.replace(/^\[|,$|\]$/g, ''))
+            .filter((l) => l);
+        if (
+            lines.length !== events.length ||
+            lines.some((l, i) => {
+                try {
+                    return JSON.parse(l).id !== events[i].id;
+                } catch {
+                    return true;
+                }
+            })
+        ) {
             this.problem('not one object per line', body);
         }
         for (const e of events) {
@@ -185,15 +210,27 @@ class Backend {
             } else if (this.answered.has(e.id)) {
                 this.problem('repeated, though it was answered', e);
             }
-            if (typeof e.id !== 'string' || typeof e.sid !== 'string' || e.nsp[0] !== '/'
-                || Math.abs(e.time - Date.now()) > 60000 || !Number.isInteger(e.seq))
-            {
+            if (
+                typeof e.id !== 'string' ||
+                typeof e.sid !== 'string' ||
+                e.nsp[0] !== '/' ||
+                Math.abs(e.time - Date.now()) > 60000 ||
+                !Number.isInteger(e.seq)
+            ) {
                 this.problem('id, sid, nsp, seq, time', e);
             }
-            if (e.type === 'event' && (typeof e.event !== 'string' || !Array.isArray(e.args) || typeof e.ack !== 'boolean')) {
+            if (
+                e.type === 'event' &&
+                (typeof e.event !== 'string' ||
+                    !Array.isArray(e.args) ||
+                    typeof e.ack !== 'boolean')
+            ) {
                 this.problem('event, args, ack', e);
             }
-            if (e.type === 'disconnect' && (typeof e.reason !== 'string' || !e.reason || !Array.isArray(e.rooms))) {
+            if (
+                e.type === 'disconnect' &&
+                (typeof e.reason !== 'string' || !e.reason || !Array.isArray(e.rooms))
+            ) {
                 this.problem('reason, rooms', e);
             }
         }
@@ -225,8 +262,12 @@ class Backend {
     }
 
     evidence(n = 12) {
-        return ['--- last batches at the backend', ...this.batches.slice(-n).map((b) => `attempt ${b.headers['x-socketio-attempt']} `
-                + b.body.slice(0, 700))].join('\n');
+        return [
+            '--- last batches at the backend',
+            ...this.batches
+                .slice(-n)
+                .map((b) => `attempt ${b.headers['x-socketio-attempt']} ` + b.body.slice(0, 700))
+        ].join('\n');
     }
 }
 

@@ -8,15 +8,18 @@ const path = require('node:path');
 const { cleanup, within } = require('./tap');
 const { ROOT } = require('./nginx');
 
-const MODULES = path.resolve(process.env.TEST_NODE_MODULES
-                             || path.join(ROOT, 'build/node/node_modules'));
+const MODULES = path.resolve(
+    process.env.TEST_NODE_MODULES || path.join(ROOT, 'build/node/node_modules')
+);
 
 function load(name) {
     try {
         return createRequire(path.join(MODULES, 'x.js'))(name);
     } catch (e) {
-        throw new Error(`${name} is not in ${MODULES} (npm install t/node there,`
-                        + ` or set TEST_NODE_MODULES): ${e.message}`);
+        throw new Error(
+            `${name} is not in ${MODULES} (npm install t/node there,` +
+                ` or set TEST_NODE_MODULES): ${e.message}`
+        );
     }
 }
 
@@ -29,7 +32,7 @@ function engine() {
 const MODES = {
     polling: ['polling'],
     websocket: ['websocket'],
-    upgrade: undefined,                     /* the default of the client */
+    upgrade: undefined /* the default of the client */
 };
 
 const open = new Set();
@@ -45,36 +48,51 @@ function client(nginx, mode, { nsp = '/', hold, headers, ...options } = {}) {
 
     if (hold) {
         const { NodeXHR, NodeWebSocket } = engine();
-        transports = [NodeXHR, class extends NodeWebSocket {
-            doOpen() {
-                hold.then(() => super.doOpen());
+        transports = [
+            NodeXHR,
+            class extends NodeWebSocket {
+                doOpen() {
+                    hold.then(() => super.doOpen());
+                }
             }
-        }];
+        ];
     }
     const socket = io(nginx.url + nsp, {
         ...(transports && { transports }),
-        reconnection: false, forceNew: true, timeout: 5000,
+        reconnection: false,
+        forceNew: true,
+        timeout: 5000,
         agent: new http.Agent({ keepAlive: false }),
         ...(headers && { extraHeaders: headers }),
-        ...options,
+        ...options
     });
     open.add(socket);
     return socket;
 }
 
 function once(emitter, name, ms = 8000) {
-    return within(ms, `"${name}" of the client`, new Promise((resolve) => {
-        emitter.once(name, (...args) => resolve(args));
-    }));
+    return within(
+        ms,
+        `"${name}" of the client`,
+        new Promise((resolve) => {
+            emitter.once(name, (...args) => resolve(args));
+        })
+    );
 }
 
 /* Connected, and in the mode "upgrade" upgraded too, unless soon. */
 async function connect(nginx, mode, { soon, ...options } = {}) {
     const socket = client(nginx, mode, options);
-    await within(8000, 'connect', new Promise((resolve, reject) => {
-        socket.once('connect', resolve);
-        socket.once('connect_error', (e) => reject(new Error(`connect_error: ${e.message} ${e.description || ''}`)));
-    }));
+    await within(
+        8000,
+        'connect',
+        new Promise((resolve, reject) => {
+            socket.once('connect', resolve);
+            socket.once('connect_error', (e) =>
+                reject(new Error(`connect_error: ${e.message} ${e.description || ''}`))
+            );
+        })
+    );
     if (mode === 'upgrade' && !soon) {
         await upgraded(socket);
     }
@@ -98,9 +116,13 @@ function collect(socket, name) {
     });
     got.get = async (n, ms = 8000) => {
         if (got.length < n) {
-            await within(ms, `${n} × "${name}"`, new Promise((resolve) => {
-                waiting.push({ n, resolve });
-            })).catch((e) => {
+            await within(
+                ms,
+                `${n} × "${name}"`,
+                new Promise((resolve) => {
+                    waiting.push({ n, resolve });
+                })
+            ).catch((e) => {
                 e.message += `, only ${got.length}`;
                 throw e;
             });
@@ -119,4 +141,14 @@ function closeAll() {
 
 cleanup(closeAll);
 
-module.exports = { MODES: Object.keys(MODES), MODULES, client, closeAll, collect, connect, load, once, upgraded };
+module.exports = {
+    MODES: Object.keys(MODES),
+    MODULES,
+    client,
+    closeAll,
+    collect,
+    connect,
+    load,
+    once,
+    upgraded
+};

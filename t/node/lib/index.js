@@ -40,8 +40,9 @@ async function matrix(fn, { modes = client.MODES, workers = [1, 4], more, after 
         const evidence = () => `${backend.evidence()}\n${server.evidence()}`;
         const label = `${w} worker${w > 1 ? 's' : ''}`;
 
-        const started = await tap.test(`${label}: nginx starts`, () => server.start(),
-                                       { timeout: 50000 });
+        const started = await tap.test(`${label}: nginx starts`, () => server.start(), {
+            timeout: 50000
+        });
         if (started) {
             for (const mode of modes) {
                 const name = `${label}, ${mode}`;
@@ -54,8 +55,16 @@ async function matrix(fn, { modes = client.MODES, workers = [1, 4], more, after 
             if (after) {
                 await after({ nginx: server, backend, workers: w, label });
             }
-            await tap.test(`${label}: every accepted socket said goodbye`, () => tap.until(
-                () => backend.present().length === 0, () => backend.present().join(' '), 8000), { evidence });
+            await tap.test(
+                `${label}: every accepted socket said goodbye`,
+                () =>
+                    tap.until(
+                        () => backend.present().length === 0,
+                        () => backend.present().join(' '),
+                        8000
+                    ),
+                { evidence }
+            );
             await server.finish(label);
             await tap.test(`${label}: every batch kept the rules`, () => {
                 tap.assert.equal(backend.check().length, 0, backend.check().join('\n'));

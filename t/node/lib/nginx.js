@@ -21,16 +21,18 @@ const { assert, cleanup, diag, sleep, test, until } = require('./tap');
 const ROOT = path.resolve(__dirname, '../../..');
 
 const BINARY = process.env.TEST_NGINX_BINARY || '/usr/sbin/nginx';
-const MODULE = path.resolve(process.env.TEST_NGINX_MODULES
-                            || path.join(ROOT, 'build'),
-                            'ngx_http_socketio_module.so');
-const NDK = process.env.TEST_NDK_MODULE
-            ?? '/usr/lib/nginx/modules/ndk_http_module.so';
+const MODULE = path.resolve(
+    process.env.TEST_NGINX_MODULES || path.join(ROOT, 'build'),
+    'ngx_http_socketio_module.so'
+);
+const NDK = process.env.TEST_NDK_MODULE ?? '/usr/lib/nginx/modules/ndk_http_module.so';
 
-const GLOBALS = (process.getuid() === 0 ? 'user root; ' : '')
-                + 'daemon off; ' + (NDK && `load_module ${NDK}; `)
-                + `load_module ${MODULE}; `
-                + (process.env.TEST_NGINX_GLOBALS || '');
+const GLOBALS =
+    (process.getuid() === 0 ? 'user root; ' : '') +
+    'daemon off; ' +
+    (NDK && `load_module ${NDK}; `) +
+    `load_module ${MODULE}; ` +
+    (process.env.TEST_NGINX_GLOBALS || '');
 
 const BAD = /\[(alert|crit|emerg)\]|Sanitizer|runtime error:|SUMMARY:/;
 
@@ -54,7 +56,7 @@ async function freePort() {
 
 function tempDir() {
     const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'socketio-t-'));
-    fs.chmodSync(dir, 0o755);               /* workers may be somebody else */
+    fs.chmodSync(dir, 0o755); /* workers may be somebody else */
     cleanup(() => {
         if (process.env.TEST_NGINX_LEAVE) {
             diag(dir);
@@ -68,19 +70,29 @@ function tempDir() {
 /* A fresh connection each: with reuseport, any worker may get it. */
 function request(port, uri, { method, headers, body, timeout = 10000 } = {}) {
     return new Promise((resolve, reject) => {
-        const req = http.request({
-            host: '127.0.0.1', port, path: uri, agent: false, timeout,
-            method: method || (body === undefined ? 'GET' : 'POST'),
-            headers: { Connection: 'close', ...headers },
-        }, (res) => {
-            const chunks = [];
-            res.on('data', (c) => chunks.push(c));
-            res.on('error', reject);
-            res.on('end', () => resolve({
-                status: res.statusCode, headers: res.headers,
-                text: Buffer.concat(chunks).toString(),
-            }));
-        });
+        const req = http.request(
+            {
+                host: '127.0.0.1',
+                port,
+                path: uri,
+                agent: false,
+                timeout,
+                method: method || (body === undefined ? 'GET' : 'POST'),
+                headers: { Connection: 'close', ...headers }
+            },
+            (res) => {
+                const chunks = [];
+                res.on('data', (c) => chunks.push(c));
+                res.on('error', reject);
+                res.on('end', () =>
+                    resolve({
+                        status: res.statusCode,
+                        headers: res.headers,
+                        text: Buffer.concat(chunks).toString()
+                    })
+                );
+            }
+        );
         req.on('timeout', () => req.destroy(new Error(`${uri}: no answer`)));
         req.on('error', reject);
         req.end(body);
@@ -88,7 +100,8 @@ function request(port, uri, { method, headers, body, timeout = 10000 } = {}) {
 }
 
 const TEMPS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-    .map((n) => `${n}_temp_path temp-${n};`).join(' ');
+    .map((n) => `${n}_temp_path temp-${n};`)
+    .join(' ');
 
 /*
  * http: text of the http block, where %%PORT%% is the port of the server;
@@ -99,7 +112,9 @@ class Nginx {
         this.workers = workers;
         this.dir = tempDir();
         this.stderr = '';
-        this.template = conf || `
+        this.template =
+            conf ||
+            `
 worker_processes ${workers};
 worker_shutdown_timeout 5s;
 error_log error.log info;
@@ -135,11 +150,20 @@ ${block}
         fs.writeFileSync(conf, this.template.replaceAll('%%PORT%%', this.port));
 
         this.exited = undefined;
-        this.child = spawn(BINARY, ['-p', this.dir + '/', '-c', conf, '-e',
-                                    path.join(this.dir, 'error.log'),
-                                    '-g', GLOBALS],
-                           { stdio: ['ignore', 'ignore', 'pipe'],
-                             cwd: this.dir });
+        this.child = spawn(
+            BINARY,
+            [
+                '-p',
+                this.dir + '/',
+                '-c',
+                conf,
+                '-e',
+                path.join(this.dir, 'error.log'),
+                '-g',
+                GLOBALS
+            ],
+            { stdio: ['ignore', 'ignore', 'pipe'], cwd: this.dir }
+        );
         this.child.stderr.on('data', (d) => {
             this.stderr += d;
         });
@@ -152,12 +176,16 @@ ${block}
         });
         cleanup(() => this.kill());
 
-        await until(async () => {
-            if (this.exited) {
-                throw new Error(`nginx does not start: ${this.stderr}\n${this.log()}`);
-            }
-            return request(this.port, '/up').catch(() => false);
-        }, () => `nginx answers\n${this.stderr}\n${this.log()}`, 15000);
+        await until(
+            async () => {
+                if (this.exited) {
+                    throw new Error(`nginx does not start: ${this.stderr}\n${this.log()}`);
+                }
+                return request(this.port, '/up').catch(() => false);
+            },
+            () => `nginx answers\n${this.stderr}\n${this.log()}`,
+            15000
+        );
     }
 
     kill() {
@@ -177,8 +205,14 @@ ${block}
     /* Warnings and worse, and the tail: what a failed test wants to show. */
     evidence() {
         const lines = this.log().trimEnd().split('\n');
-        return ['--- error.log', ...lines.filter((l) => /\[(warn|error|crit|alert|emerg)\]/.test(l)).slice(-20),
-                '--- last lines', ...lines.slice(-15), '--- stderr', this.stderr.slice(-4000)].join('\n');
+        return [
+            '--- error.log',
+            ...lines.filter((l) => /\[(warn|error|crit|alert|emerg)\]/.test(l)).slice(-20),
+            '--- last lines',
+            ...lines.slice(-15),
+            '--- stderr',
+            this.stderr.slice(-4000)
+        ].join('\n');
     }
 
     get url() {
@@ -199,9 +233,13 @@ ${block}
 
     /* of the worker processes that logged requests with this X-Test */
     pids(id) {
-        return new Set(this.log('access.log').split('\n').map((l) => l.split(' '))
-            .filter((f) => f.length > 4 && (id === undefined || f[1] === id))
-            .map((f) => f[0]));
+        return new Set(
+            this.log('access.log')
+                .split('\n')
+                .map((l) => l.split(' '))
+                .filter((f) => f.length > 4 && (id === undefined || f[1] === id))
+                .map((f) => f[0])
+        );
     }
 
     /* A graceful end: only this one lets nginx report sockets left open. */
@@ -215,18 +253,22 @@ ${block}
 
     /* The last test of each nginx. */
     async finish(name) {
-        await test(`${name}: nginx ends and has nothing to complain of`, async () => {
-            try {
-                await this.stop();
-            } catch (e) {
-                this.child.kill('SIGKILL');
-                throw e;
-            } finally {
-                await sleep(20);
-            }
-            const bad = (this.log() + this.stderr).split('\n').filter((l) => BAD.test(l));
-            assert.equal(bad.length, 0, bad.slice(0, 20).join('\n'));
-        }, { timeout: 20000, evidence: () => this.evidence() });
+        await test(
+            `${name}: nginx ends and has nothing to complain of`,
+            async () => {
+                try {
+                    await this.stop();
+                } catch (e) {
+                    this.child.kill('SIGKILL');
+                    throw e;
+                } finally {
+                    await sleep(20);
+                }
+                const bad = (this.log() + this.stderr).split('\n').filter((l) => BAD.test(l));
+                assert.equal(bad.length, 0, bad.slice(0, 20).join('\n'));
+            },
+            { timeout: 20000, evidence: () => this.evidence() }
+        );
     }
 }
 

@@ -100,14 +100,17 @@ function main(fn) {
         diag(e && e.stack ? e.stack : e);
     });
 
-    Promise.resolve().then(fn).catch((e) => {
-        point(false, `script runs to its end (in "${current}")`);
-        diag(e && e.stack ? e.stack : e);
-    }).then(() => {
-        clearTimeout(dog);
-        console.log(`1..${count}`);
-        process.exit(failed || !count ? 1 : 0);
-    });
+    Promise.resolve()
+        .then(fn)
+        .catch((e) => {
+            point(false, `script runs to its end (in "${current}")`);
+            diag(e && e.stack ? e.stack : e);
+        })
+        .then(() => {
+            clearTimeout(dog);
+            console.log(`1..${count}`);
+            process.exit(failed || !count ? 1 : 0);
+        });
 }
 
 module.exports = { assert, cleanup, diag, main, sleep, test, until, within };
