@@ -30,8 +30,15 @@ http {
     server {
         listen %%LISTEN%%;
         location = /pid { return 200 $pid; }
-        location = /head { add_header X-A 1; add_header X-A 2; return 200 body; }
-        location / { proxy_pass http://127.0.0.1:%%B%%; proxy_http_version 1.1; }
+        location = /head {
+            add_header X-A 1;
+            add_header X-A 2;
+            return 200 body;
+        }
+        location / {
+            proxy_pass http://127.0.0.1:%%B%%;
+            proxy_http_version 1.1;
+        }
     }
 }
 CONF

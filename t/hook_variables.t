@@ -126,8 +126,8 @@ is($ws->next_packet, '431["r\"1","{\"b\":\"c\"}"]',
     'set_socketio_json: a string bare, an object as JSON');
 $ws->send('422["join",{"room":"r2"}]');
 is($ws->next_packet, '432["r2",""]', 'set_socketio_json: nothing is empty');
-$ws->send('423["join",{"room":"r3","a":[0,12.50]}]');
-is($ws->next_packet, '433["r3","12.50"]', 'set_socketio_json: a number');
+$ws->send('423["join",{"room":"r3","a":[0,12.5]}]');
+is($ws->next_packet, '433["r3","12.5"]', 'set_socketio_json: a number');
 
 for my $room ('r"1', 'r2', 'r3', 'lobby') {
     my ($status, $a) = $t->publish({ op => 'count', room => $room });

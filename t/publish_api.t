@@ -85,10 +85,13 @@ is(($t->publish({ sid => 'unknown', event => 'x' }))[1]{count}, 0,
 is(($t->publish({ all => \1, nsp => '/custom', event => 'x' }))[1]{count}, 0,
     'namespace');
 
-# All values are the publisher's own.
-raw(qq({"sid":"$id","event":"v","args":[1.50,null,{"a":"\xe2\x82\xac\\u00e9"}]}));
-is($ws->next_packet, qq(42["v",1.50,null,{"a":"\xe2\x82\xac\\u00e9"}]),
-    'args as they were written');
+# Values arrive as they are, compact.
+raw(qq({"sid":"$id","event":"v", "args": [1.5, null,\n)
+    . qq({"b":"\xe2\x82\xac", "a":"\\u00e9"}]}));
+my $got = $ws->next_packet;
+is_deeply(from_json(substr $got, 2),
+    ['v', 1.5, undef, { b => "\x{20ac}", a => "\x{e9}" }], 'values');
+like($got, qr/^42\["v",1\.5,null,\{"b":/, 'compact, keys in order');
 
 # Errors.
 for my $bad ('', '{', 'nope', '{"all":true,"event":"x"', '7', '"x"',

@@ -7,7 +7,7 @@
 use v5.36;
 use lib 't/lib';
 use Test::More;
-use Test::SocketIO;
+use Test::SocketIO qw/from_json/;
 
 my $t = Test::SocketIO->new(workers => 2);
 $t->run_echo(socketio => 'socketio_namespaces / /custom;');
@@ -34,6 +34,16 @@ sub echoes ($json, $name, $expect = $json) {
     }
 }
 
+# The same values, however they are written.
+sub means ($args, $name) {
+    for my $how (sort keys %by) {
+        $by{$how}->send("42[\"echo\",$args]");
+        my $p = $by{$how}->next_packet // '';
+        is_deeply($p =~ /^42(.*)$/s ? from_json($1) : $p,
+            ['echo', @{from_json("[$args]")}], "$name, $how");
+    }
+}
+
 sub closes ($packet, $name, @after) {
     my $ws = ws();
     $ws->send($packet, @after);
@@ -42,12 +52,18 @@ sub closes ($packet, $name, @after) {
 
 echoes('["echo",1,"2",{"3":[true]}]', 'sio 41: arguments');
 echoes('["echo"]', 'sio 42: only a name');
-echoes('["echo",null,false,[[[]]],{"a":{}},"",0,-1.5e-7]', 'sio 43: values');
+echoes('["echo",null,false,[[[]]],{"b":{},"a":[]},"",0,-1,1.5]',
+    'sio 43: values');
+means('-1.5e-7,1e+21,5e-324,1.7976931348623157e+308,9007199254740992',
+    'sio 43: numbers as JavaScript writes them');
+means('12345678901234568', 'sio 43: a number beyond 2^53');
 echoes("[\"echo\",\"utf8 \xe2\x80\x94 string\",\"\xf0\x9f\x98\x80\","
     . "\"\xd0\xb6\"]", 'sio 44: multibyte');
-echoes('["echo","\ud83d\ude00\u00e9"]', 'sio 44: escapes stay');
-echoes('["echo","a\u001eb"]', 'sio 45: escaped record separator');
-echoes('["echo","\"\\\\\/\b\f\n\r\t\u0000"]', 'escapes stay');
+means('"\ud83d\ude00\u00e9"', 'sio 44: escaped');
+means('"a\u001eb"', 'sio 45: escaped record separator');
+means('"\"\\\\\/\b\f\n\r\t\u0001\u001f\u007f"', 'all escapes');
+means('"a\u0000b"', 'an escaped zero');
+means('{"__proto__":1,"\u0000":2,"":3}', 'sio 128: odd keys');
 echoes('[1]', 'sio 46: a number as name', '["echo"]');
 echoes('["error","x"]', 'sio 48: error', '["echo","x"]');
 echoes('["__proto__",1]', 'sio 128: __proto__', '["echo",1]');
@@ -62,6 +78,15 @@ closes($_, "sio 51: $_") for '4', '47', '49', '4abc', '4-1';
 closes('44{"message":"x"}', 'sio 52: CONNECT_ERROR from a client');
 closes($_, "sio 53: $_") for '41{}', '41"x"';
 closes('4299999999999999999999["m"]', 'ack id beyond 2^53');
+
+# Beyond 2^63, as JavaScript writes what it has there.
+for my $how (sort keys %by) {
+    $by{$how}->send('42["echo",12345678901234567000]');
+    my $p = $by{$how}->next_packet // '';
+    my $v = $p =~ /^42(.*)$/s ? from_json($1)->[1] : 0;
+    cmp_ok($v, '==', 12345678901234567000,
+        "sio 43: an integer beyond 2^63, $how");
+}
 
 # Order, across a change of transport.
 my $p = poll();
@@ -106,6 +131,8 @@ ok($p->send('41', '42["m"]'), 'sio 58: event after DISCONNECT, one payload');
 ok($p->sio_connect, 'sio 58: is dropped, the session lives');
 $ws = ws();
 $ws->send('41');
+$ws->send_frame(9, 'between');
+is($ws->frame->{payload}, 'between', 'sio 58: DISCONNECT was read');
 $ws->send('42["m"]');
 is($ws->closed, '', 'sio 58: in a later frame closes');
 
