@@ -148,25 +148,53 @@ ngx_socketio_bytes_span(ngx_socketio_zone_t *zone, ngx_socketio_ref_t chunk,
 }
 
 
+ngx_socketio_ref_t
+ngx_socketio_bytes_own_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t bytes, ngx_socketio_ref_t owner)
+{
+    ngx_socketio_ref_t     last;
+    ngx_socketio_chunk_t  *chunk;
+
+    for (last = 0; bytes; bytes = chunk->next) {
+        chunk = ngx_socketio_rec(zone, bytes);
+        chunk->owner = owner;
+        last = bytes;
+    }
+
+    return last;
+}
+
+
 void
 ngx_socketio_bytes_write(ngx_socketio_zone_t *zone, ngx_socketio_ref_t bytes,
-    u_char *p, size_t len)
+    ngx_str_t *parts, ngx_uint_t n)
 {
-    u_char              *dst;
-    size_t               size;
+    u_char              *dst, *src;
+    size_t               room, left, size;
+    ngx_uint_t           i;
     ngx_socketio_ref_t   next;
 
-    for ( /* void */ ; len && bytes; bytes = next) {
-        dst = ngx_socketio_bytes_span(zone, bytes, &size, &next);
+    dst = NULL;
+    room = 0;
+    next = bytes;
 
-        if (size == 0) {
-            return;
+    for (i = 0; i < n; i++) {
+        src = parts[i].data;
+
+        for (left = parts[i].len; left; left -= size) {
+
+            if (room == 0) {
+                dst = ngx_socketio_bytes_span(zone, next, &room, &next);
+                if (room == 0) {
+                    return;
+                }
+            }
+
+            size = ngx_min(room, left);
+            dst = ngx_cpymem(dst, src, size);
+            src += size;
+            room -= size;
         }
-
-        size = ngx_min(size, len);
-        ngx_memcpy(dst, p, size);
-        p += size;
-        len -= size;
     }
 }
 

@@ -37,6 +37,9 @@ ngx_socketio_ref_t ngx_socketio_bytes_alloc_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t owner, size_t len, ngx_socketio_ref_t *tail);
 void ngx_socketio_bytes_free_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t bytes);
+/* names another record as owner; returns the last chunk */
+ngx_socketio_ref_t ngx_socketio_bytes_own_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t bytes, ngx_socketio_ref_t owner);
 
 /*
  * These need no lock as long as the caller's record keeps the chain: nobody
@@ -44,7 +47,7 @@ void ngx_socketio_bytes_free_locked(ngx_socketio_zone_t *zone,
  * rubbish, but never beyond the zone or for ever.
  */
 void ngx_socketio_bytes_write(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t bytes, u_char *p, size_t len);
+    ngx_socketio_ref_t bytes, ngx_str_t *parts, ngx_uint_t n);
 /* returns how much of len there was */
 size_t ngx_socketio_bytes_read(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t bytes, u_char *p, size_t len);

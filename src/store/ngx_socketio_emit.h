@@ -49,6 +49,9 @@ typedef enum {
 
 
 void ngx_socketio_word_set(ngx_socketio_word_t *word, ngx_str_t *text);
+/* for store/: the connected socket of the namespace that it names; 0: none */
+ngx_socketio_ref_t ngx_socketio_word_socket_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t nsp, ngx_socketio_word_t *word);
 
 /* NGX_OK or NGX_ERROR; *count: sockets reached */
 ngx_int_t ngx_socketio_emit(ngx_socketio_zone_t *zone,

@@ -62,8 +62,8 @@ ngx_socketio_open(ngx_socketio_zone_t *zone, ngx_socketio_open_t *open,
             goto failed;
         }
 
-        ngx_socketio_bytes_write(zone, session->handshake,
-                                 open->handshake.data, open->handshake.len);
+        ngx_socketio_bytes_write(zone, session->handshake, &open->handshake,
+                                 1);
     }
 
     conf.interval = open->interval;

@@ -41,6 +41,7 @@ typedef struct {
  * NGX_AGAIN     the inbox is full: stop reading, try again when rung
  * NGX_BUSY      the zone is full: as above, until a deadline
  * NGX_ABORT     not allowed now; the session has been closed for it
+ * NGX_ERROR     a CONNECT beyond namespaces_max
  * NGX_DECLINED  the session is gone
  */
 ngx_int_t ngx_socketio_incoming(ngx_socketio_zone_t *zone,

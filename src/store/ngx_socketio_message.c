@@ -80,12 +80,18 @@ ngx_socketio_message_release_locked(ngx_socketio_zone_t *zone,
 
 
 ngx_socketio_ref_t
-ngx_socketio_message_make_lock(ngx_socketio_zone_t *zone, u_char *p,
-    size_t len)
+ngx_socketio_message_make_lock(ngx_socketio_zone_t *zone, ngx_str_t *parts,
+    ngx_uint_t n)
 {
+    size_t                   len;
     uint32_t                 gen;
+    ngx_uint_t               i;
     ngx_socketio_ref_t       ref;
     ngx_socketio_message_t  *message;
+
+    for (len = 0, i = 0; i < n; i++) {
+        len += parts[i].len;
+    }
 
     ngx_socketio_zone_lock(zone);
 
@@ -97,7 +103,7 @@ ngx_socketio_message_make_lock(ngx_socketio_zone_t *zone, u_char *p,
     message = ngx_socketio_rec(zone, ref);
 
     if (len <= NGX_SOCKETIO_COPY_LOCKED) {
-        ngx_socketio_bytes_write(zone, message->bytes, p, len);
+        ngx_socketio_bytes_write(zone, message->bytes, parts, n);
         return ref;
     }
 
@@ -105,7 +111,7 @@ ngx_socketio_message_make_lock(ngx_socketio_zone_t *zone, u_char *p,
 
     ngx_socketio_zone_unlock(zone);
 
-    ngx_socketio_bytes_write(zone, message->bytes, p, len);
+    ngx_socketio_bytes_write(zone, message->bytes, parts, n);
 
     ngx_socketio_zone_lock(zone);
 
@@ -113,6 +119,24 @@ ngx_socketio_message_make_lock(ngx_socketio_zone_t *zone, u_char *p,
 
     return ngx_socketio_find_locked(zone, NGX_SOCKETIO_MESSAGE, ref, gen)
            ? ref : 0;
+}
+
+
+ngx_socketio_ref_t
+ngx_socketio_message_strip_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, ngx_socketio_ref_t owner, ngx_socketio_ref_t *tail)
+{
+    ngx_socketio_ref_t       bytes;
+    ngx_socketio_message_t  *message;
+
+    message = ngx_socketio_rec(zone, ref);
+    bytes = message->bytes;
+    message->bytes = 0;
+
+    *tail = ngx_socketio_bytes_own_locked(zone, bytes, owner);
+    ngx_socketio_message_release_locked(zone, ref);
+
+    return bytes;
 }
 
 

@@ -29,11 +29,16 @@ ngx_socketio_ref_t ngx_socketio_message_alloc_locked(
 void ngx_socketio_message_release_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t message);
 /*
- * A message with these bytes; large ones are filled without the lock, which
- * is held on return either way.
+ * A message of these parts, one after the other; a large one is filled
+ * without the lock, which is held on return in any case.  Also the way to
+ * have a large byte chain filled: see ..._strip_locked().
  */
 ngx_socketio_ref_t ngx_socketio_message_make_lock(ngx_socketio_zone_t *zone,
-    u_char *p, size_t len);
+    ngx_str_t *parts, ngx_uint_t n);
+/* the message is no more, its bytes are the new owner's */
+ngx_socketio_ref_t ngx_socketio_message_strip_locked(
+    ngx_socketio_zone_t *zone, ngx_socketio_ref_t message,
+    ngx_socketio_ref_t owner, ngx_socketio_ref_t *tail);
 
 /* 0: the zone is full */
 ngx_socketio_ref_t ngx_socketio_node_alloc_locked(ngx_socketio_zone_t *zone,

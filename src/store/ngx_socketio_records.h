@@ -65,7 +65,8 @@ typedef struct {
 
     uint16_t                   owner;       /* slot of the hook owner */
     uint8_t                    hooked;      /* a backend hears of it */
-    uint8_t                    joined;      /* a namespace, ever */
+    uint8_t                    stuffed;     /* somebody waits for room in the
+                                               inbox */
     uint32_t                   owner_gen;   /* 0: nobody owns the inbox */
     uint32_t                   tenure;
 
@@ -98,8 +99,9 @@ enum {
     NGX_SOCKETIO_SOCKET_CONNECTED,
     NGX_SOCKETIO_SOCKET_ENDED,              /* its disconnect entry is linked,
                                                or nobody need hear of it */
-    NGX_SOCKETIO_SOCKET_ORPHAN              /* ended while pending: the answer
+    NGX_SOCKETIO_SOCKET_ORPHAN,             /* ended while pending: the answer
                                                to its connect decides */
+    NGX_SOCKETIO_SOCKET_REFUSED             /* goes with its connect's entry */
 };
 
 
@@ -196,27 +198,26 @@ typedef struct {
 
 enum {
     NGX_SOCKETIO_EVENT_CONNECT = 0,
-    NGX_SOCKETIO_EVENT_EVENT
+    NGX_SOCKETIO_EVENT_EVENT,
+    NGX_SOCKETIO_EVENT_ACK                  /* nobody waits for it: dropped */
 };
 
 
 typedef struct {
     ngx_socketio_rec_t         rec;
     ngx_socketio_ref_t         session;
-    ngx_socketio_ref_t         socket;
-    ngx_socketio_ref_t         next;        /* inbox, or what a slot fills */
-    ngx_socketio_ref_t         prev;
+    ngx_socketio_ref_t         socket;      /* 0: ended before all was there */
+    ngx_socketio_ref_t         next;        /* of the inbox */
     uint32_t                   seq;
+    uint32_t                   body_len;
     uint64_t                   time;        /* ms since 1970 */
     uint64_t                   ack;         /* client's id + 1; 0: none */
     ngx_socketio_ref_t         body;        /* bytes: JSON as it came */
-    uint32_t                   body_len;
     ngx_socketio_ref_t         attached;    /* bytes: each with a u32 length */
     ngx_socketio_ref_t         attached_tail;
     uint32_t                   attached_len;
     uint16_t                   attachments; /* announced */
     uint16_t                   got;
-    uint32_t                   filler;      /* slot + 1 while it is filled */
 } ngx_socketio_event_t;
 
 
@@ -233,7 +234,6 @@ struct ngx_socketio_slot_s {
     ngx_socketio_ref_t         held_tail;
 
     ngx_socketio_ref_t         messages;    /* being filled */
-    ngx_socketio_ref_t         events;
 
     uint8_t                    exiting;     /* takes no inbox any more */
     uint8_t                    overrun;

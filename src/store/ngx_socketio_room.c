@@ -88,8 +88,7 @@ ngx_socketio_room_make_locked(ngx_socketio_zone_t *zone,
             return 0;
         }
 
-        ngx_socketio_bytes_write(zone, room->name, name->name.data,
-                                 name->name.len);
+        ngx_socketio_bytes_write(zone, room->name, &name->name, 1);
     }
 
     room->name_len = (uint32_t) name->name.len;

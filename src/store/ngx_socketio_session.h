@@ -64,6 +64,9 @@ ngx_socketio_ref_t ngx_socketio_socket_find_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_session_t *session, ngx_socketio_ref_t nsp);
 ngx_socketio_ref_t ngx_socketio_socket_add_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session, ngx_socketio_name_t *nsp, u_char *secret);
+/* the slot of its websocket */
+ngx_uint_t ngx_socketio_socket_slot_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t socket);
 void ngx_socketio_socket_end_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t socket, ngx_uint_t reason, uint64_t now);
 void ngx_socketio_socket_free_locked(ngx_socketio_zone_t *zone,

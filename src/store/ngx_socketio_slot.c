@@ -369,9 +369,8 @@ static ngx_int_t
 ngx_socketio_bury_lists_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_slot_t *slot)
 {
-    ngx_uint_t             i;
-    ngx_socketio_ref_t     ref;
-    ngx_socketio_event_t  *event;
+    ngx_uint_t          i;
+    ngx_socketio_ref_t  ref;
 
     slot->mailbox_n = 0;
     ngx_socketio_nodes_move_locked(zone, &slot->mailbox, &slot->mailbox_tail,
@@ -391,13 +390,6 @@ ngx_socketio_bury_lists_locked(ngx_socketio_zone_t *zone,
 
     while (slot->messages) {
         ngx_socketio_message_release_locked(zone, slot->messages);
-    }
-
-    while (slot->events) {
-        ref = slot->events;
-        event = ngx_socketio_rec(zone, ref);
-        slot->events = event->next;
-        ngx_socketio_event_free_locked(zone, ref);
     }
 
     return NGX_OK;

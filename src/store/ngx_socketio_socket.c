@@ -67,6 +67,20 @@ ngx_socketio_socket_add_locked(ngx_socketio_zone_t *zone,
 }
 
 
+ngx_uint_t
+ngx_socketio_socket_slot_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_socket_t   *socket;
+    ngx_socketio_session_t  *session;
+
+    socket = ngx_socketio_rec(zone, ref);
+    session = ngx_socketio_rec(zone, socket->session);
+
+    return session->conns[NGX_SOCKETIO_CONN_WS].slot;
+}
+
+
 /*
  * Its rooms leave the fan-out but stay on the record until the backend has
  * heard of the end.  While its connect is pending, the answer decides.
@@ -78,6 +92,7 @@ ngx_socketio_socket_end_locked(ngx_socketio_zone_t *zone,
 {
     ngx_time_t              *tp;
     ngx_socketio_ref_t       m, session_ref;
+    ngx_socketio_event_t    *event;
     ngx_socketio_socket_t   *socket;
     ngx_socketio_member_t   *member;
     ngx_socketio_session_t  *session;
@@ -96,11 +111,26 @@ ngx_socketio_socket_end_locked(ngx_socketio_zone_t *zone,
     socket->time = (uint64_t) tp->sec * 1000 + tp->msec;
 
     if (socket->state == NGX_SOCKETIO_SOCKET_PENDING) {
-        socket->state = NGX_SOCKETIO_SOCKET_ORPHAN;
+
+        if (session->hooked) {
+            socket->state = NGX_SOCKETIO_SOCKET_ORPHAN;
+
+        } else {
+            ngx_socketio_socket_free_locked(zone, ref);
+        }
+
         return;
     }
 
     socket->state = NGX_SOCKETIO_SOCKET_ENDED;
+
+    if (session->partial) {
+        event = ngx_socketio_rec(zone, session->partial);
+
+        if (event->socket == ref) {
+            event->socket = 0;
+        }
+    }
 
     for (m = socket->members; m; m = member->socket_next) {
         member = ngx_socketio_rec(zone, m);

@@ -201,7 +201,7 @@ ngx_socketio_zone_empty_locked(ngx_socketio_zone_t *zone)
         slot->websockets = 0;
         slot->mailbox = slot->mailbox_tail = slot->mailbox_n = 0;
         slot->held = slot->held_tail = 0;
-        slot->messages = slot->events = 0;
+        slot->messages = 0;
         slot->ring_head = slot->ring_tail = 0;
         slot->all = 0;
         slot->overrun = 0;

@@ -1,0 +1,589 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+#include "store/ngx_socketio_emit.h"
+#include "store/ngx_socketio_inbox.h"
+#include "store/ngx_socketio_session.h"
+#include "store/ngx_socketio_slot.h"
+#include "store/ngx_socketio_bytes.h"
+
+
+#define NGX_SOCKETIO_WALK_SLOTS  16         /* websockets of a room */
+
+
+typedef struct {
+    ngx_socketio_zone_t       *zone;
+    ngx_socketio_target_t     *target;
+    ngx_socketio_ref_t         message;
+    ngx_socketio_ref_t         nsp;
+    ngx_uint_t                 flags;
+    ngx_uint_t                 count;
+    uint64_t                   seq;
+    uint64_t                   now;
+    uint64_t                   slots[NGX_SOCKETIO_SLOTS_MAX / 64];
+} ngx_socketio_fanout_t;
+
+
+static ngx_int_t ngx_socketio_emit_room_locked(ngx_socketio_fanout_t *f,
+    ngx_socketio_ref_t room);
+static ngx_int_t ngx_socketio_emit_union_locked(ngx_socketio_fanout_t *f);
+static void ngx_socketio_emit_mark_locked(ngx_socketio_fanout_t *f,
+    ngx_socketio_ref_t room);
+static void ngx_socketio_emit_members_locked(ngx_socketio_fanout_t *f,
+    ngx_socketio_ref_t room);
+static void ngx_socketio_emit_one_locked(ngx_socketio_fanout_t *f,
+    ngx_socketio_ref_t socket);
+static void ngx_socketio_emit_slot_locked(ngx_socketio_fanout_t *f,
+    ngx_uint_t slot);
+static void ngx_socketio_emit_node_locked(ngx_socketio_fanout_t *f,
+    ngx_uint_t slot, ngx_uint_t kind, ngx_socketio_ref_t room);
+static void ngx_socketio_emit_not_locked(ngx_socketio_fanout_t *f,
+    ngx_uint_t slot, ngx_socketio_ref_t socket);
+static void ngx_socketio_emit_slots_locked(ngx_socketio_fanout_t *f,
+    ngx_socketio_room_t *room);
+static ngx_uint_t ngx_socketio_emit_nodes_locked(ngx_socketio_fanout_t *f);
+
+
+void
+ngx_socketio_word_set(ngx_socketio_word_t *word, ngx_str_t *text)
+{
+    ngx_socketio_name_set(&word->name, text);
+
+    if (ngx_socketio_socket_parse(text, &word->socket, word->secret)
+        != NGX_OK)
+    {
+        word->socket.ref = 0;
+    }
+}
+
+
+/* the connected socket that a word names, in this namespace; 0: none */
+
+ngx_socketio_ref_t
+ngx_socketio_word_socket_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t nsp, ngx_socketio_word_t *word)
+{
+    ngx_socketio_socket_t  *socket;
+
+    if (word->socket.ref == 0) {
+        return 0;
+    }
+
+    socket = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SOCKET,
+                                      word->socket.ref, word->socket.gen);
+
+    if (socket == NULL
+        || socket->nsp != nsp
+        || socket->state != NGX_SOCKETIO_SOCKET_CONNECTED
+        || ngx_memcmp(socket->secret, word->secret, NGX_SOCKETIO_SECRET) != 0)
+    {
+        return 0;
+    }
+
+    return word->socket.ref;
+}
+
+
+ngx_int_t
+ngx_socketio_emit(ngx_socketio_zone_t *zone, ngx_socketio_target_t *target,
+    u_char *frames, size_t len, ngx_uint_t flags, ngx_uint_t *count)
+{
+    ngx_int_t              rc;
+    ngx_str_t              part;
+    ngx_socketio_ref_t     room, socket;
+    ngx_socketio_fanout_t  f;
+
+    *count = 0;
+    part.data = frames;
+    part.len = len;
+    rc = NGX_ERROR;
+
+    ngx_memzero(&f, sizeof(ngx_socketio_fanout_t));
+    f.zone = zone;
+    f.target = target;
+    f.flags = flags;
+    f.now = ngx_current_msec;
+
+    f.message = ngx_socketio_message_make_lock(zone, &part, 1);
+
+    if (f.message == 0) {
+        zone->sh->stats.full++;
+        ngx_socketio_zone_unlock(zone);
+        return NGX_ERROR;
+    }
+
+    zone->sh->stats.messages++;
+    f.nsp = ngx_socketio_room_find_locked(zone, 0, &target->nsp);
+
+    if (f.nsp == 0) {
+        rc = NGX_OK;
+
+    } else if (target->nexcept || (!target->all && target->nin > 1)) {
+        rc = ngx_socketio_emit_union_locked(&f);
+
+    } else if (target->all) {
+        rc = ngx_socketio_emit_room_locked(&f, f.nsp);
+
+    } else if (target->nin == 1) {
+        room = ngx_socketio_room_find_locked(zone, f.nsp,
+                                             &target->in[0].name);
+        if (room) {
+            rc = ngx_socketio_emit_room_locked(&f, room);
+
+        } else {
+            socket = ngx_socketio_word_socket_locked(zone, f.nsp,
+                                                     &target->in[0]);
+            f.seq = ++zone->sh->seq;
+
+            if (socket) {
+                ngx_socketio_emit_one_locked(&f, socket);
+            }
+
+            rc = NGX_OK;
+        }
+
+    } else {
+        rc = NGX_OK;
+    }
+
+    if (rc == NGX_ERROR) {
+        zone->sh->stats.full++;
+    }
+
+    ngx_socketio_message_release_locked(zone, f.message);
+    ngx_socketio_zone_unlock(zone);
+
+    *count = f.count;
+
+    return rc;
+}
+
+
+/* The common case walks the polling members only. */
+
+static ngx_int_t
+ngx_socketio_emit_room_locked(ngx_socketio_fanout_t *f,
+    ngx_socketio_ref_t ref)
+{
+    uint64_t                bits;
+    ngx_uint_t              i, n;
+    ngx_socketio_ref_t      m, next;
+    ngx_socketio_room_t    *room;
+    ngx_socketio_member_t  *member;
+
+    room = ngx_socketio_rec(f->zone, ref);
+
+    ngx_socketio_emit_slots_locked(f, room);
+
+    for (n = room->n[0], i = 0; i < NGX_SOCKETIO_SLOTS_MAX / 64; i++) {
+        n += __builtin_popcountll(f->slots[i]);
+    }
+
+    if (!ngx_socketio_room_for_locked(f->zone, NGX_SOCKETIO_NODE, n)) {
+        return NGX_ERROR;
+    }
+
+    f->seq = ++f->zone->sh->seq;
+    f->count = room->n[1];
+
+    for (m = room->list[0]; m; m = next) {
+        member = ngx_socketio_rec(f->zone, m);
+        next = member->next;
+        ngx_socketio_emit_one_locked(f, member->socket);
+    }
+
+    for (i = 0; i < NGX_SOCKETIO_SLOTS_MAX / 64; i++) {
+        for (bits = f->slots[i]; bits; bits &= bits - 1) {
+            ngx_socketio_emit_node_locked(f, i * 64 + __builtin_ctzll(bits),
+                                          NGX_SOCKETIO_TO_ROOM, ref);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* slots whose websockets are in the room, or, of a big one, may be */
+
+static void
+ngx_socketio_emit_slots_locked(ngx_socketio_fanout_t *f,
+    ngx_socketio_room_t *room)
+{
+    ngx_uint_t              i;
+    ngx_socketio_ref_t      m;
+    ngx_socketio_member_t  *member;
+
+    if (room->n[1] > NGX_SOCKETIO_WALK_SLOTS) {
+
+        for (i = 0; i < f->zone->sh->nslots; i++) {
+            if (f->zone->slots[i].websockets) {
+                f->slots[i / 64] |= (uint64_t) 1 << (i % 64);
+            }
+        }
+
+        return;
+    }
+
+    for (m = room->list[1]; m; m = member->next) {
+        member = ngx_socketio_rec(f->zone, m);
+        ngx_socketio_emit_slot_locked(f, ngx_socketio_socket_slot_locked(
+                                                    f->zone, member->socket));
+    }
+}
+
+
+static void
+ngx_socketio_emit_slot_locked(ngx_socketio_fanout_t *f, ngx_uint_t slot)
+{
+    f->slots[slot / 64] |= (uint64_t) 1 << (slot % 64);
+}
+
+
+static void
+ngx_socketio_emit_one_locked(ngx_socketio_fanout_t *f, ngx_socketio_ref_t ref)
+{
+    ngx_socketio_socket_t  *socket;
+
+    socket = ngx_socketio_rec(f->zone, ref);
+
+    if (ngx_socketio_give_locked(f->zone, socket->session, ref, f->message,
+                                 f->flags, f->seq, f->now)
+        == NGX_OK)
+    {
+        f->count++;
+    }
+}
+
+
+static void
+ngx_socketio_emit_node_locked(ngx_socketio_fanout_t *f, ngx_uint_t slot,
+    ngx_uint_t kind, ngx_socketio_ref_t room)
+{
+    ngx_socketio_ref_t    ref;
+    ngx_socketio_node_t  *node;
+
+    ref = ngx_socketio_node_alloc_locked(f->zone,
+                        kind == NGX_SOCKETIO_TO_ROOM ? f->message : 0, kind);
+    if (ref == 0) {
+        /* was reserved */
+        return;
+    }
+
+    node = ngx_socketio_rec(f->zone, ref);
+    node->rec.link = (uint16_t) f->flags;
+    node->seq = f->seq;
+    node->room = room;
+    node->room_gen = ((ngx_socketio_rec_t *) ngx_socketio_rec(f->zone, room))
+                         ->gen;
+
+    ngx_socketio_mailbox_put_locked(f->zone, slot, ref);
+}
+
+
+static void
+ngx_socketio_emit_not_locked(ngx_socketio_fanout_t *f, ngx_uint_t slot,
+    ngx_socketio_ref_t socket_ref)
+{
+    ngx_socketio_ref_t       ref;
+    ngx_socketio_node_t     *node;
+    ngx_socketio_conn_t     *conn;
+    ngx_socketio_socket_t   *socket;
+    ngx_socketio_session_t  *session;
+
+    socket = ngx_socketio_rec(f->zone, socket_ref);
+    session = ngx_socketio_rec(f->zone, socket->session);
+    conn = &session->conns[NGX_SOCKETIO_CONN_WS];
+
+    if (session->eio.transport != NGX_SOCKETIO_EIO_WEBSOCKET
+        || conn->slot != slot)
+    {
+        return;
+    }
+
+    ref = ngx_socketio_node_alloc_locked(f->zone, 0, NGX_SOCKETIO_NOT_SOCKET);
+    if (ref == 0) {
+        return;
+    }
+
+    node = ngx_socketio_rec(f->zone, ref);
+    node->seq = f->seq;
+    node->socket = socket_ref;
+    node->conn = conn->handle;
+    node->session_gen = session->rec.gen;
+
+    ngx_socketio_mailbox_put_locked(f->zone, slot, ref);
+}
+
+
+/*
+ * Each socket once, and none that is excepted: sockets carry the number of
+ * the last emit that met them, excepts first.  Workers do the same with the
+ * records of their mailbox.
+ */
+
+static ngx_int_t
+ngx_socketio_emit_union_locked(ngx_socketio_fanout_t *f)
+{
+    uint64_t                bits;
+    ngx_uint_t              i, j, slot;
+    ngx_socketio_ref_t      ref;
+    ngx_socketio_zone_t    *zone;
+    ngx_socketio_socket_t  *socket;
+    ngx_socketio_target_t  *target;
+
+    zone = f->zone;
+    target = f->target;
+
+    if (!ngx_socketio_room_for_locked(zone, NGX_SOCKETIO_NODE,
+                                      ngx_socketio_emit_nodes_locked(f)))
+    {
+        return NGX_ERROR;
+    }
+
+    f->seq = ++zone->sh->seq;
+
+    for (i = 0; i < target->nexcept; i++) {
+        ref = ngx_socketio_room_find_locked(zone, f->nsp,
+                                            &target->except[i].name);
+        if (ref) {
+            ngx_socketio_emit_mark_locked(f, ref);
+        }
+
+        ref = ngx_socketio_word_socket_locked(zone, f->nsp,
+                                              &target->except[i]);
+        if (ref) {
+            socket = ngx_socketio_rec(zone, ref);
+            socket->mark = f->seq;
+        }
+    }
+
+    /* single sockets first: their records mark them in their workers too */
+
+    for (i = 0; i < target->nin; i++) {
+        ref = ngx_socketio_word_socket_locked(zone, f->nsp, &target->in[i]);
+
+        if (ref) {
+            socket = ngx_socketio_rec(zone, ref);
+
+            if (socket->mark != f->seq) {
+                socket->mark = f->seq;
+                ngx_socketio_emit_one_locked(f, ref);
+            }
+        }
+    }
+
+    if (target->all) {
+        ngx_socketio_emit_members_locked(f, f->nsp);
+    }
+
+    for (i = 0; i < target->nin; i++) {
+        ref = ngx_socketio_room_find_locked(zone, f->nsp,
+                                            &target->in[i].name);
+        if (ref) {
+            ngx_socketio_emit_members_locked(f, ref);
+        }
+    }
+
+    for (j = 0; j < NGX_SOCKETIO_SLOTS_MAX / 64; j++) {
+        for (bits = f->slots[j]; bits; bits &= bits - 1) {
+            slot = j * 64 + __builtin_ctzll(bits);
+
+            for (i = 0; i < target->nexcept; i++) {
+                ref = ngx_socketio_room_find_locked(zone, f->nsp,
+                                                    &target->except[i].name);
+                if (ref) {
+                    ngx_socketio_emit_node_locked(f, slot,
+                                               NGX_SOCKETIO_NOT_ROOM, ref);
+                }
+
+                ref = ngx_socketio_word_socket_locked(zone, f->nsp,
+                                                      &target->except[i]);
+                if (ref) {
+                    ngx_socketio_emit_not_locked(f, slot, ref);
+                }
+            }
+
+            if (target->all) {
+                ngx_socketio_emit_node_locked(f, slot, NGX_SOCKETIO_TO_ROOM,
+                                              f->nsp);
+            }
+
+            for (i = 0; i < target->nin; i++) {
+                ref = ngx_socketio_room_find_locked(zone, f->nsp,
+                                                    &target->in[i].name);
+                if (ref) {
+                    ngx_socketio_emit_node_locked(f, slot,
+                                                  NGX_SOCKETIO_TO_ROOM, ref);
+                }
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* how many nodes a union needs at the most */
+
+static ngx_uint_t
+ngx_socketio_emit_nodes_locked(ngx_socketio_fanout_t *f)
+{
+    ngx_uint_t              i, n, slots;
+    ngx_socketio_ref_t      ref;
+    ngx_socketio_room_t    *room;
+    ngx_socketio_target_t  *target;
+
+    target = f->target;
+    n = target->nin;
+
+    for (slots = 0, i = 0; i < f->zone->sh->nslots; i++) {
+        slots += (f->zone->slots[i].websockets != 0);
+    }
+
+    for (i = 0; i < target->nin; i++) {
+        ref = ngx_socketio_room_find_locked(f->zone, f->nsp,
+                                            &target->in[i].name);
+        if (ref) {
+            room = ngx_socketio_rec(f->zone, ref);
+            n += room->n[0];
+        }
+    }
+
+    if (target->all) {
+        room = ngx_socketio_rec(f->zone, f->nsp);
+        n += room->n[0];
+    }
+
+    return n + slots * (2 * target->nexcept + target->nin + 1);
+}
+
+
+static void
+ngx_socketio_emit_mark_locked(ngx_socketio_fanout_t *f,
+    ngx_socketio_ref_t ref)
+{
+    ngx_uint_t              list;
+    ngx_socketio_ref_t      m;
+    ngx_socketio_room_t    *room;
+    ngx_socketio_socket_t  *socket;
+    ngx_socketio_member_t  *member;
+
+    room = ngx_socketio_rec(f->zone, ref);
+
+    for (list = 0; list < 2; list++) {
+        for (m = room->list[list]; m; m = member->next) {
+            member = ngx_socketio_rec(f->zone, m);
+            socket = ngx_socketio_rec(f->zone, member->socket);
+            socket->mark = f->seq;
+        }
+    }
+}
+
+
+static void
+ngx_socketio_emit_members_locked(ngx_socketio_fanout_t *f,
+    ngx_socketio_ref_t ref)
+{
+    ngx_uint_t              list;
+    ngx_socketio_ref_t      m, next;
+    ngx_socketio_room_t    *room;
+    ngx_socketio_member_t  *member;
+    ngx_socketio_socket_t  *socket;
+
+    room = ngx_socketio_rec(f->zone, ref);
+
+    for (list = 0; list < 2; list++) {
+        for (m = room->list[list]; m; m = next) {
+            member = ngx_socketio_rec(f->zone, m);
+            next = member->next;
+            socket = ngx_socketio_rec(f->zone, member->socket);
+
+            if (socket->mark == f->seq) {
+                continue;
+            }
+
+            socket->mark = f->seq;
+
+            if (list == 0) {
+                ngx_socketio_emit_one_locked(f, member->socket);
+                continue;
+            }
+
+            ngx_socketio_emit_slot_locked(f, ngx_socketio_socket_slot_locked(
+                                                    f->zone, member->socket));
+            f->count++;
+        }
+    }
+}
+
+
+ngx_int_t
+ngx_socketio_reply(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    u_char *frames, size_t len)
+{
+    ngx_int_t               rc;
+    ngx_str_t               part;
+    ngx_socketio_ref_t      message;
+    ngx_socketio_socket_t  *socket;
+
+    part.data = frames;
+    part.len = len;
+    rc = NGX_DECLINED;
+
+    message = ngx_socketio_message_make_lock(zone, &part, 1);
+
+    if (message == 0) {
+        zone->sh->stats.full++;
+        ngx_socketio_zone_unlock(zone);
+        return NGX_ERROR;
+    }
+
+    socket = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SOCKET, id->ref,
+                                      id->gen);
+
+    if (socket && socket->state == NGX_SOCKETIO_SOCKET_CONNECTED) {
+        rc = ngx_socketio_give_locked(zone, socket->session, id->ref, message,
+                                      0, ++zone->sh->seq, ngx_current_msec);
+    }
+
+    ngx_socketio_message_release_locked(zone, message);
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_socketio_reply_session(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    u_char *frames, size_t len)
+{
+    ngx_int_t           rc;
+    ngx_str_t           part;
+    ngx_socketio_ref_t  message;
+
+    part.data = frames;
+    part.len = len;
+    rc = NGX_DECLINED;
+
+    message = ngx_socketio_message_make_lock(zone, &part, 1);
+
+    if (message == 0) {
+        zone->sh->stats.full++;
+        ngx_socketio_zone_unlock(zone);
+        return NGX_ERROR;
+    }
+
+    if (ngx_socketio_find_locked(zone, NGX_SOCKETIO_SESSION, id->ref, id->gen))
+    {
+        rc = ngx_socketio_give_locked(zone, id->ref, 0, message, 0,
+                                      ++zone->sh->seq, ngx_current_msec);
+    }
+
+    ngx_socketio_message_release_locked(zone, message);
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
