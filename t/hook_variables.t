@@ -18,7 +18,8 @@ events { }
 http {
     %%TEST_GLOBALS_HTTP%%
     socketio_zone test 8m;
-    log_format sio '$socketio_sid|$socketio_transport|$socketio_eio|$socketio_reason|$socketio_error|$request';
+    log_format sio '$socketio_sid|$socketio_transport|$socketio_eio|'
+                   '$socketio_reason|$socketio_error|$request';
     server {
         listen %%LISTEN%%;
         location = /pid { return 200 $pid; }
@@ -52,10 +53,19 @@ http {
                 return 200 '[{"op":"join","room":$qroom},{"op":"ack","args":[$qroom,$qdeep]}]';
             }
             if ($socketio_event = vars) {
-                return 200 '{"event":"vars","args":[{"type":"$socketio_type","event":$qevent,"nsp":$qnsp,"args":$socketio_args,"attachments":$socketio_attachments,"data":$socketio_data,"handshake":$socketio_handshake,"ack":"$socketio_ack","sid":"$socketio_sid","id":"$socketio_id","transport":"$socketio_transport","eio":"$socketio_eio","remote":"$remote_addr"}]}';
+                return 200 '{"event":"vars","args":[{
+                    "type":"$socketio_type","event":$qevent,"nsp":$qnsp,
+                    "args":$socketio_args,"data":$socketio_data,
+                    "attachments":$socketio_attachments,
+                    "handshake":$socketio_handshake,"ack":"$socketio_ack",
+                    "sid":"$socketio_sid","id":"$socketio_id",
+                    "transport":"$socketio_transport","eio":"$socketio_eio",
+                    "remote":"$remote_addr"}]}';
             }
             if ($socketio_event = "chat message") {
-                return 200 '{"room":"lobby","event":"chat message","args":$socketio_args,"attachments":$socketio_attachments}';
+                return 200 '{"room":"lobby","event":"chat message",
+                    "args":$socketio_args,
+                    "attachments":$socketio_attachments}';
             }
             if ($socketio_type = event) {
                 return 200 '{"event":"other","args":[$qevent]}';

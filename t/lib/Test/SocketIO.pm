@@ -370,7 +370,10 @@ sub backend ($self, $code = undef, %o) {
 sub run_echo ($self, %o) {
     my $hook = $o{hook} // <<'HOOK';
             if ($socketio_type = event) {
-                return 200 '[{"event":"echo","args":$socketio_args,"attachments":$socketio_attachments},{"op":"ack","args":$socketio_args,"attachments":$socketio_attachments}]';
+                return 200 '[{"event":"echo","args":$socketio_args,
+                              "attachments":$socketio_attachments},
+                             {"op":"ack","args":$socketio_args,
+                              "attachments":$socketio_attachments}]';
             }
             return 204;
 HOOK
