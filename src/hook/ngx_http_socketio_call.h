@@ -79,7 +79,7 @@ typedef struct {
 typedef struct {
     ngx_uint_t                  status;       /* 0: there was no answer */
     ngx_str_t                   body;         /* contiguous */
-    ngx_str_t                   content_type; /* cut at 128 bytes */
+    ngx_str_t                   content_type; /* with charset, 128 at most */
     time_t                      retry_after;  /* seconds, -1: not given */
     ngx_msec_t                  elapsed;
 
@@ -95,6 +95,10 @@ typedef struct {
  * exactly once, from a posted event, never from inside of start(), also when
  * the call is aborted, and while a worker shuts down gracefully.  The call is
  * invalid after the handler has returned.  The handler may start other calls.
+ *
+ * A call ends when all of its request has ended: where the location has a
+ * mirror, that is not with the answer.  What "timeout" then ends is a call
+ * with a complete answer.
  */
 ngx_http_socketio_call_t *ngx_http_socketio_call_start(
     ngx_http_socketio_call_conf_t *conf, ngx_log_t *log);
