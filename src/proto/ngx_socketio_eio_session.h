@@ -81,7 +81,7 @@ typedef enum {
     NGX_SOCKETIO_EIO_EV_PROBE_PING,     /* "2probe" on it */
     NGX_SOCKETIO_EIO_EV_PROBE_UPGRADE,  /* "5" on it */
     NGX_SOCKETIO_EIO_EV_PROBE_LOST,     /* closed, timed out, other packet */
-    NGX_SOCKETIO_EIO_EV_WS_CLOSE,       /* the websocket ended with Close, EOF */
+    NGX_SOCKETIO_EIO_EV_WS_CLOSE,       /* the websocket: Close or EOF */
     NGX_SOCKETIO_EIO_EV_WS_ERROR,       /* ... with an error */
     NGX_SOCKETIO_EIO_EV_KICK,           /* the server closes it in good order */
     NGX_SOCKETIO_EIO_EV_TIME            /* a deadline may have passed */
@@ -130,7 +130,7 @@ typedef struct {
 /* Heartbeat, revision 4: the server pings, the client must answer in time. */
 
 typedef struct {
-    uint64_t                  at;       /* of the ping, or the pong's deadline */
+    uint64_t                  at;       /* of the ping, or for the pong */
     uint8_t                   waiting;  /* a pong is awaited */
     uint8_t                   extended; /* another packet bought time, once */
 } ngx_socketio_eio_beat_t;

@@ -678,9 +678,11 @@ ngx_socketio_mine(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
                          ? (int64_t) conn->handle : -1;
         }
 
-        if (session->owner_gen == zone->slot_gen
+        if (session->handed
+            && session->owner_gen == zone->slot_gen
             && session->owner == zone->slot)
         {
+            session->handed = 0;
             *tenure = session->tenure;
         }
     }

@@ -66,7 +66,7 @@ typedef struct {
     ngx_socketio_eio_beat_t    beat;
     uint64_t                   from_seq;
     ngx_socketio_membership_t *members;     /* the caller's, room for... */
-    ngx_uint_t                 nmembers;    /* this many; set to what is there */
+    ngx_uint_t                 nmembers;    /* so many; set to the need */
 } ngx_socketio_upgrade_t;
 
 
@@ -140,8 +140,8 @@ void ngx_socketio_end(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
 
 /*
  * For bells: which of this worker's handles the session has.  Sets handles[]
- * of NGX_SOCKETIO_CONN_..., -1 where there is none, and *tenure if this
- * worker owns its inbox, else 0.
+ * of NGX_SOCKETIO_CONN_..., -1 where there is none, and *tenure if its inbox
+ * has been handed to this worker, which has not looked at it yet, else 0.
  */
 ngx_int_t ngx_socketio_mine(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     int64_t *handles, uint32_t *tenure);

@@ -10,6 +10,9 @@
 #include "store/ngx_socketio_bytes.h"
 
 
+#define NGX_SOCKETIO_HANDED_PAGES  64       /* a hold */
+
+
 static ngx_int_t ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, ngx_socketio_incoming_t *in,
     ngx_socketio_ref_t *socket, uint64_t now);
@@ -685,7 +688,55 @@ ngx_socketio_inbox_pass_on(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
             session->owner = (uint16_t) slot;
             session->owner_gen = zone->slots[slot].gen;
             session->tenure++;
+            session->handed = 1;
             ngx_socketio_bell_locked(zone, slot, session->owner_gen, id->ref);
+        }
+    }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_socketio_inbox_handed(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t *cursor, ngx_socketio_id_t *id, uint32_t *tenure)
+{
+    ngx_int_t                rc;
+    ngx_uint_t               pages;
+    ngx_socketio_session_t  *session;
+
+    rc = NGX_AGAIN;
+    pages = NGX_SOCKETIO_HANDED_PAGES;
+
+    ngx_socketio_zone_lock(zone);
+
+    for ( ;; ) {
+        *cursor = ngx_socketio_walk_locked(zone, NGX_SOCKETIO_SESSION,
+                                           *cursor, &pages);
+        if (*cursor == 0) {
+            rc = NGX_DONE;
+            break;
+        }
+
+        session = ngx_socketio_rec(zone, *cursor);
+
+        if (session->rec.used
+            && session->handed
+            && session->owner == zone->slot
+            && session->owner_gen == zone->slot_gen)
+        {
+            session->handed = 0;
+            id->ref = *cursor;
+            id->gen = session->rec.gen;
+            *tenure = session->tenure;
+            rc = NGX_OK;
+            break;
+        }
+
+        if (pages == 0) {
+            break;
         }
     }
 

@@ -118,6 +118,12 @@ ngx_int_t ngx_socketio_inbox_still_mine(ngx_socketio_zone_t *zone,
 /* this worker shuts down: another one takes it; NGX_DECLINED: none is there */
 ngx_int_t ngx_socketio_inbox_pass_on(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *session, uint32_t tenure);
+/*
+ * Bells were lost: the next inbox handed to this worker behind *cursor, 0 at
+ * the start.  NGX_OK; NGX_AGAIN: none found yet; NGX_DONE: there is none.
+ */
+ngx_int_t ngx_socketio_inbox_handed(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t *cursor, ngx_socketio_id_t *id, uint32_t *tenure);
 
 /* the session data of a socket, 4 KB at most; returns the length */
 size_t ngx_socketio_socket_data(ngx_socketio_zone_t *zone,

@@ -67,6 +67,8 @@ typedef struct {
     uint8_t                    hooked;      /* a backend hears of it */
     uint8_t                    stuffed;     /* somebody waits for room in the
                                                inbox */
+    uint8_t                    handed;      /* to an owner that has not looked
+                                               yet */
     uint32_t                   owner_gen;   /* 0: nobody owns the inbox */
     uint32_t                   tenure;
 

@@ -422,9 +422,11 @@ ngx_socketio_inbox_own_locked(ngx_socketio_zone_t *zone,
         zone->owned[zone->nowned].gen = session->rec.gen;
         zone->tenures[zone->nowned] = session->tenure;
         zone->nowned++;
+        session->handed = 0;
         return;
     }
 
+    session->handed = 1;
     ngx_socketio_bell_locked(zone, slot, session->owner_gen, ref);
 }
 

@@ -1,0 +1,431 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+#include "delivery/ngx_socketio_office.h"
+#include "store/ngx_socketio_session.h"
+
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+
+
+#define NGX_SOCKETIO_TICK        1000       /* ms */
+#define NGX_SOCKETIO_BURY_STEPS  32         /* a tick */
+
+
+static ngx_int_t ngx_socketio_worker_listen(ngx_cycle_t *cycle);
+static void ngx_socketio_worker_claim(ngx_cycle_t *cycle);
+static ngx_int_t ngx_socketio_worker_claim_zones(ngx_uint_t slot);
+static ngx_int_t ngx_socketio_slot_lock(ngx_uint_t slot);
+static ngx_uint_t ngx_socketio_slot_alive(ngx_uint_t slot);
+static void ngx_socketio_worker_wake(ngx_socketio_zone_t *zone,
+    ngx_uint_t slot);
+static void ngx_socketio_worker_rung(ngx_event_t *rev);
+static void ngx_socketio_worker_tick(ngx_event_t *ev);
+static ngx_int_t ngx_socketio_worker_sweep(ngx_socketio_zone_t *zone);
+
+
+/*
+ * Made once, in the master, and inherited by all workers of all generations:
+ * an eventfd for each slot, and a file whose bytes they lock while they live.
+ */
+
+static int                    ngx_socketio_memfd = -1;
+static int                   *ngx_socketio_eventfds;
+static ngx_uint_t             ngx_socketio_nslots;
+
+/* of this worker */
+
+static ngx_int_t              ngx_socketio_slot = -1;
+static ngx_connection_t      *ngx_socketio_bell;
+static ngx_event_t            ngx_socketio_tick;
+static ngx_socketio_zone_t  **ngx_socketio_zones;
+static ngx_uint_t             ngx_socketio_nzones;
+static ngx_socketio_ref_t     ngx_socketio_buried[NGX_SOCKETIO_SLOTS_MAX];
+
+
+ngx_uint_t
+ngx_socketio_worker_slots(ngx_cycle_t *cycle)
+{
+    ngx_uint_t        n;
+    ngx_core_conf_t  *ccf;
+
+    if (ngx_socketio_nslots) {
+        return ngx_socketio_nslots;
+    }
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    n = (ccf->worker_processes > 0) ? (ngx_uint_t) ccf->worker_processes : 1;
+    n = ngx_max(64, 4 * n);
+
+    return ngx_min(n, NGX_SOCKETIO_SLOTS_MAX);
+}
+
+
+ngx_int_t
+ngx_socketio_worker_init_module(ngx_cycle_t *cycle)
+{
+    ngx_uint_t  i, n;
+
+    if (ngx_socketio_memfd != -1 || ngx_test_config) {
+        return NGX_OK;
+    }
+
+    n = ngx_socketio_worker_slots(cycle);
+
+    ngx_socketio_eventfds = ngx_alloc(n * sizeof(int), cycle->log);
+    if (ngx_socketio_eventfds == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_socketio_memfd = memfd_create("ngx_socketio", MFD_CLOEXEC);
+
+    if (ngx_socketio_memfd == -1) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "memfd_create() failed");
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        ngx_socketio_eventfds[i] = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
+
+        if (ngx_socketio_eventfds[i] == -1) {
+            ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                          "eventfd() failed");
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_socketio_nslots = n;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_socketio_worker_init(ngx_cycle_t *cycle, ngx_socketio_zone_t **zones,
+    ngx_uint_t nzones)
+{
+    ngx_uint_t  i;
+
+    if ((ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+        || nzones == 0)
+    {
+        return NGX_OK;
+    }
+
+    ngx_socketio_zones = zones;
+    ngx_socketio_nzones = nzones;
+
+    for (i = 0; i < nzones; i++) {
+        zones[i]->wake = ngx_socketio_worker_wake;
+        zones[i]->data = ngx_socketio_office_create(zones[i]);
+
+        if (zones[i]->data == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_socketio_tick.handler = ngx_socketio_worker_tick;
+    ngx_socketio_tick.log = cycle->log;
+    ngx_socketio_tick.data = &ngx_socketio_tick;
+    ngx_socketio_tick.cancelable = 1;
+
+    ngx_socketio_worker_claim(cycle);
+
+    ngx_add_timer(&ngx_socketio_tick, NGX_SOCKETIO_WHEEL_MSEC);
+
+    return NGX_OK;
+}
+
+
+/* without a slot requests are answered 503, and each tick tries again */
+
+static void
+ngx_socketio_worker_claim(ngx_cycle_t *cycle)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < ngx_socketio_nslots; i++) {
+
+        if (ngx_socketio_slot_lock(i) != NGX_OK) {
+            continue;
+        }
+
+        if (ngx_socketio_worker_claim_zones(i) == NGX_OK) {
+            ngx_socketio_slot = i;
+            break;
+        }
+    }
+
+    if (ngx_socketio_slot == -1) {
+        ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
+                      "all %ui worker slots are taken", ngx_socketio_nslots);
+        return;
+    }
+
+    if (ngx_socketio_worker_listen(cycle) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
+                      "no connection for the worker's eventfd: increase "
+                      "\"worker_connections\"");
+    }
+}
+
+
+/* the byte is ours, so what a zone has under this slot is a dead worker's */
+
+static ngx_int_t
+ngx_socketio_worker_claim_zones(ngx_uint_t slot)
+{
+    ngx_uint_t            i;
+    ngx_socketio_ref_t    cursor;
+    ngx_socketio_zone_t  *zone;
+
+    for (i = 0; i < ngx_socketio_nzones; i++) {
+        zone = ngx_socketio_zones[i];
+
+        if (slot >= zone->sh->nslots) {
+            return NGX_DECLINED;
+        }
+
+        while (ngx_socketio_slot_claim(zone, slot) == NGX_BUSY) {
+            cursor = 0;
+
+            while (ngx_socketio_slot_bury(zone, slot, &cursor,
+                                          ngx_current_msec)
+                   == NGX_AGAIN)
+            { /* void */ }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_socketio_slot_lock(ngx_uint_t slot)
+{
+    struct flock  fl;
+
+    ngx_memzero(&fl, sizeof(struct flock));
+    fl.l_type = F_WRLCK;
+    fl.l_whence = SEEK_SET;
+    fl.l_start = slot;
+    fl.l_len = 1;
+
+    return (fcntl(ngx_socketio_memfd, F_SETLK, &fl) == -1) ? NGX_BUSY : NGX_OK;
+}
+
+
+/* gone within a millisecond of kill -9, unlike the pid */
+
+static ngx_uint_t
+ngx_socketio_slot_alive(ngx_uint_t slot)
+{
+    struct flock  fl;
+
+    ngx_memzero(&fl, sizeof(struct flock));
+    fl.l_type = F_WRLCK;
+    fl.l_whence = SEEK_SET;
+    fl.l_start = slot;
+    fl.l_len = 1;
+
+    return fcntl(ngx_socketio_memfd, F_GETLK, &fl) == -1
+           || fl.l_type != F_UNLCK;
+}
+
+
+/*
+ * "channel" spares the connection the alert and the timer at exit, "idle"
+ * makes nginx call the handler when a graceful shutdown begins.
+ */
+
+static ngx_int_t
+ngx_socketio_worker_listen(ngx_cycle_t *cycle)
+{
+    ngx_connection_t  *c;
+
+    c = ngx_get_connection(ngx_socketio_eventfds[ngx_socketio_slot],
+                           cycle->log);
+    if (c == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->log = cycle->log;
+    c->pool = cycle->pool;
+    c->idle = 1;
+    c->read->log = cycle->log;
+    c->write->log = cycle->log;
+    c->read->channel = 1;
+    c->read->handler = ngx_socketio_worker_rung;
+
+    ngx_socketio_bell = c;
+
+    if (ngx_add_event(c->read, NGX_READ_EVENT, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_socketio_worker_ready(ngx_socketio_zone_t *zone)
+{
+    return zone->slot_gen ? NGX_OK : NGX_DECLINED;
+}
+
+
+static void
+ngx_socketio_worker_wake(ngx_socketio_zone_t *zone, ngx_uint_t slot)
+{
+    uint64_t  one;
+
+    if (zone->slot_gen && slot == zone->slot) {
+        ngx_socketio_office_post(zone->data);
+        return;
+    }
+
+    one = 1;
+
+    if (write(ngx_socketio_eventfds[slot], &one, sizeof(uint64_t)) == -1
+        && ngx_errno != NGX_EAGAIN)
+    {
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, ngx_errno,
+                      "write() to the eventfd of slot %ui failed", slot);
+    }
+}
+
+
+static void
+ngx_socketio_worker_rung(ngx_event_t *rev)
+{
+    uint64_t           n;
+    ngx_uint_t         i;
+    ngx_connection_t  *c;
+
+    c = rev->data;
+
+    if (c->close) {
+        /* a graceful shutdown begins; mailbox and hooks go on until its end */
+
+        c->close = 0;
+        c->idle = 0;
+
+        for (i = 0; i < ngx_socketio_nzones; i++) {
+            ngx_socketio_office_leave(ngx_socketio_zones[i]->data);
+        }
+
+        return;
+    }
+
+    if (read(c->fd, &n, sizeof(uint64_t)) == -1 && ngx_errno != NGX_EAGAIN) {
+        ngx_log_error(NGX_LOG_ERR, rev->log, ngx_errno,
+                      "read() from an eventfd failed");
+    }
+
+    for (i = 0; i < ngx_socketio_nzones; i++) {
+        ngx_socketio_office_run(ngx_socketio_zones[i]->data);
+    }
+}
+
+
+/*
+ * Deadlines, dead workers, and what a wake-up lost with its waker left in
+ * the mailbox.
+ */
+
+static void
+ngx_socketio_worker_tick(ngx_event_t *ev)
+{
+    ngx_msec_t            next, ms;
+    ngx_uint_t            i;
+    ngx_socketio_zone_t  *zone;
+
+    if (ngx_socketio_slot == -1) {
+        ngx_socketio_worker_claim((ngx_cycle_t *) ngx_cycle);
+    }
+
+    next = NGX_SOCKETIO_TICK;
+
+    for (i = 0; i < ngx_socketio_nzones; i++) {
+        zone = ngx_socketio_zones[i];
+
+        if (zone->slot_gen == 0) {
+            continue;
+        }
+
+        ngx_socketio_office_run(zone->data);
+        ngx_socketio_wheel_turn(zone, ngx_current_msec);
+
+        if (ngx_socketio_worker_sweep(zone) == NGX_AGAIN) {
+            next = 1;
+            continue;
+        }
+
+        ms = ngx_socketio_wheel_next(zone, ngx_current_msec);
+        next = ngx_min(next, ms);
+    }
+
+    ngx_add_timer(ev, next);
+}
+
+
+/* NGX_AGAIN: a dead worker is not buried yet */
+
+static ngx_int_t
+ngx_socketio_worker_sweep(ngx_socketio_zone_t *zone)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  i, n;
+
+    for (i = 0; i < zone->sh->nslots; i++) {
+
+        if (i == zone->slot
+            || *(volatile uint32_t *) &zone->slots[i].gen == 0
+            || ngx_socketio_slot_alive(i))
+        {
+            continue;
+        }
+
+        for (n = 0; n < NGX_SOCKETIO_BURY_STEPS; n++) {
+            rc = ngx_socketio_slot_bury(zone, i, &ngx_socketio_buried[i],
+                                        ngx_current_msec);
+            if (rc == NGX_OK) {
+                break;
+            }
+        }
+
+        if (n == NGX_SOCKETIO_BURY_STEPS) {
+            return NGX_AGAIN;
+        }
+
+        ngx_socketio_buried[i] = 0;
+
+        ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                      "sessions of the dead worker in slot %ui of zone "
+                      "\"%V\" were taken over", i,
+                      &zone->shm_zone->shm.name);
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_socketio_worker_exit(ngx_cycle_t *cycle)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < ngx_socketio_nzones; i++) {
+
+        if (ngx_socketio_zones[i]->slot_gen) {
+            ngx_socketio_slot_leave(ngx_socketio_zones[i]);
+        }
+    }
+
+    ngx_socketio_nzones = 0;
+}
