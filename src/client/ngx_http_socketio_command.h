@@ -6,7 +6,9 @@
 
 /*
  * Commands of a backend, from a hook's answer or the publish API: one JSON
- * object each, looked into with jansson.
+ * object each.  What steers is looked at with jansson; what is only carried
+ * (event, args, attachments, data, message) is copied as it was written, so
+ * that numbers of any size stay what they are.
  */
 
 
@@ -22,7 +24,8 @@
 /*
  * An event's id as the backend sees it: "boot-socket-gen-seq", hex, with
  * "-ack" behind it if the client wants one.  It carries all that an answer
- * needs, so there is no table: a stale one is a no-op.
+ * needs, so there is no table: a stale one is a no-op.  Numbers have one form
+ * only (lower case, no leading zeros), so that equal events are equal texts.
  */
 
 typedef struct {
@@ -63,6 +66,13 @@ typedef struct {
     unsigned                        hook:1;
     unsigned                        sole:1; /* socketio_hook_batch off */
 
+    /*
+     * The text of the object that is run, of which ngx_socketio_json_check()
+     * approved.  Empty: it is made from the object, and numbers become what
+     * jansson holds.
+     */
+    ngx_str_t                       raw;
+
     /* results */
     char                           *op;     /* name, static */
     char                           *error;  /* code, static; NULL: none */
@@ -73,10 +83,47 @@ typedef struct {
 
 /*
  * NGX_OK: done, command->count sockets were reached; NGX_DECLINED: invalid,
- * command->error says how, nothing has happened; NGX_BUSY: the zone is full.
+ * command->error says how, nothing has happened; NGX_BUSY: the zone is full,
+ * command->error is "busy".  "op" is NULL if it is not known.
  */
 ngx_int_t ngx_http_socketio_command_run(ngx_http_socketio_command_t *command,
     json_t *object);
+/* same, for the text of an object that ngx_socketio_json_check() passed */
+ngx_int_t ngx_http_socketio_command_text(ngx_http_socketio_command_t *command,
+    ngx_str_t *text);
+
+
+/* a text of commands: the forms are told apart by their bytes */
+
+typedef enum {
+    NGX_HTTP_SOCKETIO_COMMANDS_NONE = 0,
+    NGX_HTTP_SOCKETIO_COMMANDS_OBJECT,
+    NGX_HTTP_SOCKETIO_COMMANDS_ARRAY,
+    NGX_HTTP_SOCKETIO_COMMANDS_LINES
+} ngx_http_socketio_commands_e;
+
+
+typedef struct {
+    ngx_http_socketio_commands_e    form;
+    u_char                         *pos;
+    u_char                         *last;
+} ngx_http_socketio_commands_t;
+
+
+/*
+ * The text must stay.  NGX_OK: see "form"; NGX_ERROR: not JSON, or neither an
+ * object nor an array; NGX_DECLINED: nested too deep.  Of lines only the
+ * first has been checked.
+ */
+ngx_int_t ngx_http_socketio_commands_init(
+    ngx_http_socketio_commands_t *commands, u_char *p, u_char *last);
+/*
+ * NGX_OK: *text is one for ngx_http_socketio_command_text(); NGX_ERROR, not
+ * an object, or NGX_DECLINED, a line nested too deep: go on; NGX_DONE: no
+ * more.
+ */
+ngx_int_t ngx_http_socketio_commands_next(
+    ngx_http_socketio_commands_t *commands, ngx_str_t *text);
 
 
 #endif /* _NGX_HTTP_SOCKETIO_COMMAND_H_INCLUDED_ */

@@ -1,0 +1,219 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+#include "api/ngx_http_socketio_access.h"
+
+#include <nginx.h>
+
+
+static ngx_uint_t ngx_http_socketio_access_local(struct sockaddr *sockaddr);
+static ngx_uint_t ngx_http_socketio_access_bearer(ngx_http_request_t *r,
+    ngx_array_t *bearers);
+static ngx_uint_t ngx_http_socketio_access_equal(ngx_str_t *given,
+    ngx_str_t *key);
+
+
+static ngx_str_t  ngx_http_socketio_access_origin = ngx_string("origin");
+static ngx_str_t  ngx_http_socketio_access_www =
+    ngx_string("WWW-Authenticate");
+static ngx_str_t  ngx_http_socketio_access_scheme = ngx_string("Bearer");
+
+
+ngx_int_t
+ngx_http_socketio_access(ngx_http_request_t *r, char *directive,
+    ngx_array_t *bearers, ngx_uint_t open)
+{
+    ngx_table_elt_t  *h;
+
+    if (bearers != NULL && bearers->nelts) {
+
+        if (ngx_http_socketio_access_bearer(r, bearers)) {
+            return NGX_OK;
+        }
+
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "refused by \"%s\": no valid bearer", directive);
+
+        h = ngx_http_socketio_access_answer(r, &ngx_http_socketio_access_www,
+                                            &ngx_http_socketio_access_scheme);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
+
+        r->headers_out.www_authenticate = h;
+
+        return NGX_HTTP_UNAUTHORIZED;
+    }
+
+    if (open) {
+        return NGX_OK;
+    }
+
+    if (!ngx_http_socketio_access_local(r->connection->sockaddr)) {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "refused by \"%s\": not from this machine", directive);
+        return NGX_HTTP_FORBIDDEN;
+    }
+
+    /* a web page may make its visitor's browser send a POST to loopback */
+
+    if (ngx_http_socketio_access_header(r, &ngx_http_socketio_access_origin)
+        != NULL)
+    {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "refused by \"%s\": has an \"Origin\" header",
+                      directive);
+        return NGX_HTTP_FORBIDDEN;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_socketio_access_local(struct sockaddr *sockaddr)
+{
+    struct sockaddr_in   *sin;
+#if (NGX_HAVE_INET6)
+    u_char               *p;
+    struct sockaddr_in6  *sin6;
+#endif
+
+    switch (sockaddr->sa_family) {
+
+    case AF_INET:
+        sin = (struct sockaddr_in *) sockaddr;
+        return (ntohl(sin->sin_addr.s_addr) >> 24) == 127;
+
+#if (NGX_HAVE_INET6)
+    case AF_INET6:
+        sin6 = (struct sockaddr_in6 *) sockaddr;
+
+        if (IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)) {
+            p = sin6->sin6_addr.s6_addr;
+            return p[12] == 127;
+        }
+
+        return IN6_IS_ADDR_LOOPBACK(&sin6->sin6_addr) ? 1 : 0;
+#endif
+
+#if (NGX_HAVE_UNIX_DOMAIN)
+    case AF_UNIX:
+        return 1;
+#endif
+
+    default:
+        return 0;
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_socketio_access_bearer(ngx_http_request_t *r, ngx_array_t *bearers)
+{
+    ngx_str_t    given, *key;
+    ngx_uint_t   i, ok;
+
+    if (r->headers_in.authorization == NULL) {
+        return 0;
+    }
+
+    given = r->headers_in.authorization->value;
+
+    if (given.len < sizeof("Bearer ") - 1
+        || ngx_strncasecmp(given.data, (u_char *) "Bearer ",
+                           sizeof("Bearer ") - 1)
+           != 0)
+    {
+        return 0;
+    }
+
+    given.data += sizeof("Bearer ") - 1;
+    given.len -= sizeof("Bearer ") - 1;
+
+    while (given.len && given.data[0] == ' ') {
+        given.data++;
+        given.len--;
+    }
+
+    key = bearers->elts;
+    ok = 0;
+
+    for (i = 0; i < bearers->nelts; i++) {
+        ok |= ngx_http_socketio_access_equal(&given, &key[i]);
+    }
+
+    return ok;
+}
+
+
+/* takes as long as what was given is, whatever the key is */
+
+static ngx_uint_t
+ngx_http_socketio_access_equal(ngx_str_t *given, ngx_str_t *key)
+{
+    size_t           i;
+    volatile size_t  differ;
+
+    if (key->len == 0) {
+        return 0;
+    }
+
+    differ = given->len ^ key->len;
+
+    for (i = 0; i < given->len; i++) {
+        differ |= given->data[i] ^ key->data[i % key->len];
+    }
+
+    return differ == 0;
+}
+
+
+ngx_str_t *
+ngx_http_socketio_access_header(ngx_http_request_t *r, ngx_str_t *name)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len == name->len
+                && ngx_strncasecmp(h[i].key.data, name->data, name->len) == 0)
+            {
+                return &h[i].value;
+            }
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_table_elt_t *
+ngx_http_socketio_access_answer(ngx_http_request_t *r, ngx_str_t *key,
+    ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+
+    if (h == NULL) {
+        return NULL;
+    }
+
+    h->hash = 1;
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+    h->key = *key;
+    h->value = *value;
+    h->lowcase_key = NULL;
+
+    return h;
+}

@@ -1,0 +1,82 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+/*
+ * Shared by the files of one thing, running a command; not for others.
+ */
+
+
+#ifndef _NGX_HTTP_SOCKETIO_COMMAND_INTERNAL_H_INCLUDED_
+#define _NGX_HTTP_SOCKETIO_COMMAND_INTERNAL_H_INCLUDED_
+
+
+#include "client/ngx_http_socketio_command.h"
+#include "store/ngx_socketio_emit.h"
+
+
+#define NGX_HTTP_SOCKETIO_COMMAND_NAMES  256    /* in one list */
+
+
+/* a command while it runs; lives in its own pool */
+
+typedef struct {
+    ngx_http_socketio_command_t    *command;
+    json_t                         *object;
+    ngx_str_t                       raw;
+    ngx_pool_t                     *pool;
+
+    ngx_http_socketio_event_id_t    id;
+    ngx_http_socketio_asked_t      *asked;  /* NULL: not of this batch */
+    ngx_str_t                       nsp;
+
+    ngx_socketio_target_t           target;
+
+    unsigned                        named:1;    /* it has an id */
+    unsigned                        nobody:1;   /* valid, but nobody is there */
+
+    u_char                          text[NGX_SOCKETIO_SOCKET_TEXT];
+    u_char                          space[NGX_HTTP_SOCKETIO_NAME_MAX];
+} ngx_http_socketio_run_t;
+
+
+/*
+ * All return NGX_OK, NGX_DECLINED with the error set, or NGX_BUSY without
+ * memory.
+ */
+
+/* sets run->id, asked, named and nsp */
+ngx_int_t ngx_http_socketio_command_id(ngx_http_socketio_run_t *run);
+/*
+ * Sets run->target, or run->nobody.  "room" is what the field for rooms is
+ * called beside "in"; NULL: nothing else.
+ */
+ngx_int_t ngx_http_socketio_command_target(ngx_http_socketio_run_t *run,
+    char *room);
+/* the one socket that is meant, or run->nobody */
+ngx_int_t ngx_http_socketio_command_socket(ngx_http_socketio_run_t *run,
+    ngx_socketio_id_t *socket);
+/* a string or an array of them, to ngx_str_t; NGX_DONE: no such field */
+ngx_int_t ngx_http_socketio_command_names(ngx_http_socketio_run_t *run,
+    char *field, char *code, ngx_array_t *names);
+
+ngx_int_t ngx_http_socketio_command_flag(ngx_http_socketio_run_t *run,
+    char *field, ngx_uint_t *flag);
+/* the raw text of a field; len 0: there is none */
+void ngx_http_socketio_command_field(ngx_http_socketio_run_t *run,
+    char *field, ngx_str_t *value);
+/* same, and null is none, too */
+void ngx_http_socketio_command_value(ngx_http_socketio_run_t *run,
+    char *field, ngx_str_t *value);
+/* json and attachments of an EVENT or ACK, and its type */
+ngx_int_t ngx_http_socketio_command_packet(ngx_http_socketio_run_t *run,
+    ngx_uint_t ack, ngx_http_socketio_packet_t *packet);
+
+/* always NGX_DECLINED */
+ngx_int_t ngx_http_socketio_command_error(ngx_http_socketio_run_t *run,
+    char *code, char *message);
+
+
+#endif /* _NGX_HTTP_SOCKETIO_COMMAND_INTERNAL_H_INCLUDED_ */

@@ -1,0 +1,259 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+/*
+ * Texts of commands, cut into objects, and objects made from them.
+ */
+
+
+#include "client/ngx_http_socketio_command.h"
+#include "proto/ngx_socketio_json.h"
+
+
+static ngx_int_t ngx_http_socketio_commands_line(
+    ngx_http_socketio_commands_t *commands, ngx_str_t *text);
+static ngx_int_t ngx_http_socketio_command_load(json_t *object,
+    ngx_str_t *text);
+static char *ngx_http_socketio_command_steering(u_char *p, u_char *last);
+
+
+/* fields that are looked into; a tree of the others is not worth its memory */
+
+static char  *ngx_http_socketio_command_fields[] = {
+    "op", "id", "nsp", "room", "in", "sid", "all", "except", "rooms",
+    "volatile", "close", "ack", NULL
+};
+
+
+ngx_int_t
+ngx_http_socketio_commands_init(ngx_http_socketio_commands_t *commands,
+    u_char *p, u_char *last)
+{
+    u_char     *eol;
+    ngx_int_t   rc;
+
+    p = ngx_socketio_json_space(p, last);
+
+    commands->form = NGX_HTTP_SOCKETIO_COMMANDS_NONE;
+    commands->pos = p;
+    commands->last = last;
+
+    if (p == last) {
+        return NGX_OK;
+    }
+
+    if (*p == '{') {
+        eol = ngx_strlchr(p, last, '\n');
+
+        /* an object that ends on its first line while more lines follow */
+
+        if (eol != NULL
+            && ngx_socketio_json_space(eol, last) != last
+            && ngx_socketio_json_check(p, eol, NGX_HTTP_SOCKETIO_JSON_DEPTH)
+               == NGX_OK)
+        {
+            commands->form = NGX_HTTP_SOCKETIO_COMMANDS_LINES;
+            return NGX_OK;
+        }
+    }
+
+    rc = ngx_socketio_json_check(p, last, NGX_HTTP_SOCKETIO_JSON_DEPTH);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    switch (*p) {
+
+    case '{':
+        commands->form = NGX_HTTP_SOCKETIO_COMMANDS_OBJECT;
+        return NGX_OK;
+
+    case '[':
+        commands->form = NGX_HTTP_SOCKETIO_COMMANDS_ARRAY;
+        commands->pos = p + 1;
+        return NGX_OK;
+
+    default:
+        return NGX_ERROR;
+    }
+}
+
+
+ngx_int_t
+ngx_http_socketio_commands_next(ngx_http_socketio_commands_t *commands,
+    ngx_str_t *text)
+{
+    u_char  *p;
+
+    p = ngx_socketio_json_space(commands->pos, commands->last);
+
+    if (p < commands->last && *p == ','
+        && commands->form == NGX_HTTP_SOCKETIO_COMMANDS_ARRAY)
+    {
+        p = ngx_socketio_json_space(p + 1, commands->last);
+    }
+
+    commands->pos = p;
+
+    if (p == commands->last) {
+        return NGX_DONE;
+    }
+
+    text->data = p;
+
+    switch (commands->form) {
+
+    case NGX_HTTP_SOCKETIO_COMMANDS_LINES:
+        return ngx_http_socketio_commands_line(commands, text);
+
+    case NGX_HTTP_SOCKETIO_COMMANDS_ARRAY:
+
+        if (*p == ']') {
+            commands->pos = commands->last;
+            return NGX_DONE;
+        }
+
+        commands->pos = ngx_socketio_json_skip(p, commands->last);
+        break;
+
+    default: /* NGX_HTTP_SOCKETIO_COMMANDS_OBJECT */
+        commands->pos = commands->last;
+        break;
+    }
+
+    text->len = commands->pos - p;
+
+    return (*p == '{') ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_socketio_commands_line(ngx_http_socketio_commands_t *commands,
+    ngx_str_t *text)
+{
+    u_char     *eol;
+    ngx_int_t   rc;
+
+    eol = ngx_strlchr(text->data, commands->last, '\n');
+
+    commands->pos = (eol != NULL) ? eol + 1 : commands->last;
+    text->len = (eol != NULL ? eol : commands->last) - text->data;
+
+    rc = ngx_socketio_json_check(text->data, text->data + text->len,
+                                 NGX_HTTP_SOCKETIO_JSON_DEPTH);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return (*text->data == '{') ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_http_socketio_command_text(ngx_http_socketio_command_t *command,
+    ngx_str_t *text)
+{
+    json_t     *object;
+    ngx_int_t   rc;
+
+    object = json_object();
+
+    if (object == NULL
+        || ngx_http_socketio_command_load(object, text) != NGX_OK)
+    {
+        json_decref(object);
+
+        command->op = NULL;
+        command->error = "busy";
+        command->message = "out of memory";
+        command->count = 0;
+
+        return NGX_BUSY;
+    }
+
+    command->raw = *text;
+
+    rc = ngx_http_socketio_command_run(command, object);
+
+    ngx_str_null(&command->raw);
+    json_decref(object);
+
+    return rc;
+}
+
+
+/* NGX_ERROR: no memory */
+
+static ngx_int_t
+ngx_http_socketio_command_load(json_t *object, ngx_str_t *text)
+{
+    char    *name;
+    u_char  *p, *last, *key, *key_last, *end;
+    json_t  *value;
+
+    last = text->data + text->len;
+    p = ngx_socketio_json_space(text->data + 1, last);
+
+    while (p < last && *p == '"') {
+        key = p;
+        key_last = ngx_socketio_json_skip(p, last);
+
+        p = ngx_socketio_json_space(key_last, last);
+
+        if (p == last) {
+            break;
+        }
+
+        p = ngx_socketio_json_space(p + 1, last);       /* behind ":" */
+        end = ngx_socketio_json_skip(p, last);
+
+        name = ngx_http_socketio_command_steering(key, key_last);
+
+        if (name != NULL) {
+            value = json_loadb((char *) p, end - p,
+                               JSON_DECODE_ANY|JSON_ALLOW_NUL, NULL);
+
+            /*
+             * What jansson does not hold (a number out of range, half a
+             * surrogate pair) is not right for any of these fields.
+             */
+
+            if (value == NULL) {
+                value = json_null();
+            }
+
+            if (json_object_set_new(object, name, value) != 0) {
+                return NGX_ERROR;
+            }
+        }
+
+        p = ngx_socketio_json_space(end, last);
+
+        if (p < last && *p == ',') {
+            p = ngx_socketio_json_space(p + 1, last);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static char *
+ngx_http_socketio_command_steering(u_char *p, u_char *last)
+{
+    char  **name;
+
+    for (name = ngx_http_socketio_command_fields; *name; name++) {
+        if (ngx_socketio_json_equal(p, last, (u_char *) *name,
+                                    ngx_strlen(*name)))
+        {
+            return *name;
+        }
+    }
+
+    return NULL;
+}
