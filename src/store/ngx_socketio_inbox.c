@@ -91,12 +91,19 @@ ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t       nsp;
     ngx_socketio_socket_t   *socket;
     ngx_socketio_session_t  *session;
+    ngx_socketio_eio_conf_t  conf;
 
     session = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SESSION, id->ref,
                                        id->gen);
 
     if (session == NULL || session->eio.state != NGX_SOCKETIO_EIO_OPENED) {
         return NGX_DECLINED;
+    }
+
+    if (session->eio.transport == NGX_SOCKETIO_EIO_POLLING) {
+        conf.interval = session->interval;
+        conf.timeout = session->timeout;
+        ngx_socketio_eio_heard(&session->eio.beat, &conf, now);
     }
 
     if (session->partial) {

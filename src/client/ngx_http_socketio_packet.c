@@ -1,0 +1,259 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+#include "client/ngx_http_socketio_client.h"
+#include "store/ngx_socketio_emit.h"
+#include "proto/ngx_socketio_eio.h"
+#include "proto/ngx_socketio_sio.h"
+#include "proto/ngx_socketio_ws_frame.h"
+
+
+static ngx_uint_t ngx_http_socketio_nsp_match(ngx_array_t *nsps,
+    ngx_str_t *name);
+
+
+size_t
+ngx_http_socketio_frames(u_char *p, ngx_http_socketio_packet_t *packet)
+{
+    size_t       len, size;
+    u_char      *start;
+    ngx_uint_t   i;
+    ngx_str_t   *attachment;
+
+    len = 1 + ngx_socketio_sio_header(NULL, packet->type,
+                                      packet->nattachments, &packet->nsp,
+                                      packet->ack != 0, packet->ack - 1)
+          + packet->json.len;
+
+    size = ngx_socketio_ws_frame_header(p,
+                             NGX_SOCKETIO_WS_FIN|NGX_SOCKETIO_WS_TEXT, len)
+           + len;
+
+    if (p) {
+        start = p;
+        p += size - len;
+        *p++ = '0' + NGX_SOCKETIO_EIO_MESSAGE;
+        p += ngx_socketio_sio_header(p, packet->type, packet->nattachments,
+                                     &packet->nsp, packet->ack != 0,
+                                     packet->ack - 1);
+        ngx_memcpy(p, packet->json.data, packet->json.len);
+        p = start + size;
+    }
+
+    for (i = 0; i < packet->nattachments; i++) {
+        attachment = &packet->attachments[i];
+
+        len = ngx_socketio_ws_frame_header(p,
+                             NGX_SOCKETIO_WS_FIN|NGX_SOCKETIO_WS_BINARY,
+                             attachment->len);
+        if (p) {
+            p = ngx_cpymem(p + len, attachment->data, attachment->len);
+        }
+
+        size += len + attachment->len;
+    }
+
+    return size;
+}
+
+
+ngx_str_t
+ngx_http_socketio_frames_alloc(ngx_http_socketio_packet_t *packet,
+    ngx_log_t *log)
+{
+    ngx_str_t  frames;
+
+    frames.len = ngx_http_socketio_frames(NULL, packet);
+    frames.data = ngx_alloc(frames.len, log);
+
+    if (frames.data) {
+        (void) ngx_http_socketio_frames(frames.data, packet);
+    }
+
+    return frames;
+}
+
+
+ngx_int_t
+ngx_http_socketio_client_accept(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *socket, u_char *text, ngx_str_t *nsp,
+    ngx_socketio_name_t *rooms, ngx_uint_t nrooms, ngx_str_t *data,
+    ngx_log_t *log)
+{
+    u_char                      *p;
+    ngx_int_t                    rc;
+    ngx_str_t                    frames;
+    ngx_http_socketio_packet_t   packet;
+    u_char                       json[sizeof("{\"sid\":\"\"}")
+                                      + NGX_SOCKETIO_SOCKET_TEXT];
+
+    ngx_memzero(&packet, sizeof(ngx_http_socketio_packet_t));
+
+    p = ngx_cpymem(json, "{\"sid\":\"", sizeof("{\"sid\":\"") - 1);
+    p = ngx_cpymem(p, text, NGX_SOCKETIO_SOCKET_TEXT);
+    p = ngx_cpymem(p, "\"}", sizeof("\"}") - 1);
+
+    packet.type = NGX_SOCKETIO_SIO_CONNECT;
+    packet.nsp = *nsp;
+    packet.json.data = json;
+    packet.json.len = p - json;
+
+    frames = ngx_http_socketio_frames_alloc(&packet, log);
+    if (frames.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_socketio_accept(zone, socket, rooms, nrooms, data, frames.data,
+                             frames.len);
+    ngx_free(frames.data);
+
+    if (rc == NGX_ERROR) {
+        ngx_socketio_zone_full(zone, log, "a connect");
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_http_socketio_client_reject(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *socket, ngx_str_t *nsp, ngx_str_t *message,
+    ngx_str_t *data, ngx_uint_t heard, ngx_log_t *log)
+{
+    u_char                      *p;
+    ngx_int_t                    rc;
+    ngx_str_t                    frames;
+    ngx_http_socketio_packet_t   packet;
+
+    ngx_memzero(&packet, sizeof(ngx_http_socketio_packet_t));
+
+    packet.type = NGX_SOCKETIO_SIO_CONNECT_ERROR;
+    packet.nsp = *nsp;
+    packet.json.len = sizeof("{\"message\":}") - 1 + message->len;
+
+    if (data && data->len) {
+        packet.json.len += sizeof(",\"data\":") - 1 + data->len;
+    }
+
+    packet.json.data = ngx_alloc(packet.json.len, log);
+    if (packet.json.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(packet.json.data, "{\"message\":",
+                   sizeof("{\"message\":") - 1);
+    p = ngx_cpymem(p, message->data, message->len);
+
+    if (data && data->len) {
+        p = ngx_cpymem(p, ",\"data\":", sizeof(",\"data\":") - 1);
+        p = ngx_cpymem(p, data->data, data->len);
+    }
+
+    *p = '}';
+
+    frames = ngx_http_socketio_frames_alloc(&packet, log);
+    ngx_free(packet.json.data);
+
+    if (frames.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_socketio_reject(zone, socket, frames.data, frames.len, heard);
+
+    ngx_free(frames.data);
+
+    return rc;
+}
+
+
+ngx_http_socketio_hook_t *
+ngx_http_socketio_client_hook(ngx_http_socketio_loc_conf_t *conf,
+    ngx_str_t *nsp)
+{
+    ngx_uint_t                 i;
+    ngx_http_socketio_hook_t  *hook, *rest;
+
+    if (conf->hooks == NULL) {
+        return NULL;
+    }
+
+    hook = conf->hooks->elts;
+    rest = NULL;
+
+    for (i = 0; i < conf->hooks->nelts; i++) {
+
+        if (hook[i].nsps == NULL) {
+            rest = &hook[i];
+
+        } else if (ngx_http_socketio_nsp_match(hook[i].nsps, nsp)) {
+            return &hook[i];
+        }
+    }
+
+    return rest;
+}
+
+
+ngx_uint_t
+ngx_http_socketio_client_nsp(ngx_http_socketio_loc_conf_t *conf,
+    ngx_str_t *nsp)
+{
+    ngx_uint_t                 i;
+    ngx_http_socketio_hook_t  *hook;
+
+    if (conf->nsps && ngx_http_socketio_nsp_match(conf->nsps, nsp)) {
+        return 1;
+    }
+
+    if (conf->hooks) {
+        hook = conf->hooks->elts;
+
+        for (i = 0; i < conf->hooks->nelts; i++) {
+            if (hook[i].nsps
+                && ngx_http_socketio_nsp_match(hook[i].nsps, nsp))
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_http_socketio_nsp_match(ngx_array_t *nsps, ngx_str_t *name)
+{
+    ngx_uint_t                i;
+    ngx_http_socketio_nsp_t  *nsp;
+
+    nsp = nsps->elts;
+
+    for (i = 0; i < nsps->nelts; i++) {
+
+        if (nsp[i].any) {
+            return 1;
+        }
+
+#if (NGX_PCRE)
+        if (nsp[i].regex) {
+            if (ngx_regex_exec(nsp[i].regex, name, NULL, 0) >= 0) {
+                return 1;
+            }
+
+            continue;
+        }
+#endif
+
+        if (nsp[i].name.len == name->len
+            && ngx_memcmp(nsp[i].name.data, name->data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
