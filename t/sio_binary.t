@@ -56,9 +56,9 @@ sub closes ($name, @packets) {
     for my $s (ws(), poll()) {
         my $polling = $s->isa('Test::SocketIO::Session');
         $s->send(@packets);
-        is($polling ? $s->body : $s->closed, $polling ? "6\x1e1" : '',
+        is($polling ? $s->body(2) : $s->closed(2), $polling ? "6\x1e1" : '',
             "$name, closed, " . ref $s);
-        is($b->reason($s->{id}), 'forced close', "$name, " . ref $s);
+        is($b->reason($s->{id}, 2), 'forced close', "$name, " . ref $s);
     }
 }
 
