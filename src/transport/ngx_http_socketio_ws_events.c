@@ -453,16 +453,19 @@ ngx_http_socketio_ws_deliver(ngx_socketio_local_t *local,
         return;
     }
 
-    if (ws->out
-        && ngx_http_socketio_ws_blocked(ws)
-        && (ws->out_n >= ws->conf->send_packets
-            || ws->out_bytes + pin->len > ws->conf->send_bytes))
-    {
-        if (!(flags & NGX_SOCKETIO_VOLATILE)) {
-            ws->slow = 1;
+    if (ws->out && ngx_http_socketio_ws_blocked(ws)) {
+
+        if (flags & NGX_SOCKETIO_VOLATILE) {
+            /* it cannot be written now (socket.io, 4) */
+            return;
         }
 
-        return;
+        if (ws->out_n >= ws->conf->send_packets
+            || ws->out_bytes + pin->len > ws->conf->send_bytes)
+        {
+            ws->slow = 1;
+            return;
+        }
     }
 
     pin->users++;
