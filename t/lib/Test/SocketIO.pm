@@ -103,7 +103,7 @@ sub new ($class, %o) {
 sub _abort ($self, $why) {
     Test::More::diag($why);
     Test::More::diag($self->tail);
-    $self->_kill if $$ == $self->{owner};
+    $self->_clean if $$ == $self->{owner};
     POSIX::_exit(1);
 }
 
@@ -556,15 +556,22 @@ sub finish ($self) {
 }
 
 
-sub DESTROY ($self) {
-    return if $$ != $self->{owner};
-    local ($?, $@, $!);
+sub _clean ($self) {
     $self->_kill;
+
     if ($ENV{TEST_NGINX_LEAVE}) {
         print STDERR "# left: $self->{dir}\n";
         return;
     }
+
     remove_tree($self->{dir}, { error => \my $ignored });
+}
+
+
+sub DESTROY ($self) {
+    return if $$ != $self->{owner};
+    local ($?, $@, $!);
+    $self->_clean;
 }
 
 
