@@ -1,0 +1,164 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+/* private to the files of lanes */
+
+
+#ifndef _NGX_HTTP_SOCKETIO_LANE_INTERNAL_H_INCLUDED_
+#define _NGX_HTTP_SOCKETIO_LANE_INTERNAL_H_INCLUDED_
+
+
+#include "hook/ngx_http_socketio_event.h"
+#include "hook/ngx_http_socketio_call.h"
+
+
+#define NGX_HTTP_SOCKETIO_LANE_DELAY       100
+#define NGX_HTTP_SOCKETIO_LANE_MAX_DELAY   5000
+#define NGX_HTTP_SOCKETIO_LANE_DISCONNECT  60000    /* ms: is repeated */
+#define NGX_HTTP_SOCKETIO_LANE_ANSWER      (1024 * 1024)
+
+/* lines in the error log for each lane and condition in 60 seconds */
+#define NGX_HTTP_SOCKETIO_LANE_LINES       10
+
+
+typedef struct ngx_http_socketio_lane_s   ngx_http_socketio_lane_t;
+typedef struct ngx_http_socketio_lanes_s  ngx_http_socketio_lanes_t;
+
+
+/* a session whose inbox this worker owns */
+
+typedef struct {
+    ngx_queue_t                     queue;  /* arrived, waiting, left, or in
+                                               a batch */
+    ngx_queue_t                     known;
+    ngx_socketio_zone_t            *zone;
+    ngx_socketio_id_t               id;
+    uint32_t                        tenure;
+
+    /* of its first entry, once that was looked at */
+    ngx_http_socketio_hook_t       *hook;
+
+    ngx_uint_t                      n;      /* entries in the batch */
+    ngx_uint_t                      keep;   /* ... before a disconnect */
+
+    /* its first entry is a disconnect that failed and is repeated */
+    ngx_msec_t                      since;
+    ngx_uint_t                      attempts;
+    unsigned                        left:1;
+
+    unsigned                        lost:1; /* taken over meanwhile */
+} ngx_http_socketio_owned_t;
+
+
+typedef struct {
+    ngx_http_socketio_owned_t      *session;
+    ngx_uint_t                      index;  /* of the entry */
+} ngx_http_socketio_item_t;
+
+
+typedef struct {
+    ngx_http_socketio_lane_t       *lane;
+    ngx_pool_t                     *pool;
+    ngx_http_socketio_hook_t       *hook;
+    ngx_queue_t                     sessions;
+
+    ngx_array_t                     asked;  /* ngx_http_socketio_asked_t */
+    ngx_array_t                     items;  /* the same entries */
+
+    ngx_chain_t                    *body;
+    ngx_chain_t                   **last;
+    size_t                          size;
+
+    ngx_http_socketio_lane_event_t *event;  /* variables, or batched */
+    struct sockaddr                *sockaddr;   /* batch off */
+    socklen_t                       socklen;
+    ngx_str_t                       addr_text;
+
+    ngx_str_t                       id;
+    ngx_msec_t                      start;  /* first attempt */
+    ngx_msec_t                      delay;
+    ngx_uint_t                      attempt;
+
+    unsigned                        full:1;
+    unsigned                        sole:1; /* batch off */
+    unsigned                        left:1; /* repeated disconnects only */
+    unsigned                        heard:1;    /* an attempt may have got
+                                                   through unanswered */
+} ngx_http_socketio_batch_t;
+
+
+typedef struct {
+    time_t                          since;
+    ngx_uint_t                      lines;
+    ngx_uint_t                      skipped;
+} ngx_http_socketio_said_t;
+
+
+enum {
+    NGX_HTTP_SOCKETIO_SAID_FAILED = 0,
+    NGX_HTTP_SOCKETIO_SAID_UNANSWERED,
+    NGX_HTTP_SOCKETIO_SAID_INVALID,
+    NGX_HTTP_SOCKETIO_SAID_LAST
+};
+
+
+struct ngx_http_socketio_lane_s {
+    ngx_http_socketio_lanes_t      *lanes;
+    ngx_queue_t                     waiting;
+    ngx_queue_t                     left;
+    ngx_msec_t                      left_delay;
+    ngx_http_socketio_batch_t      *batch;  /* in flight, or to be retried */
+    ngx_event_t                     post;
+    ngx_event_t                     retry;
+    ngx_event_t                     repeat;
+    ngx_http_socketio_said_t        said[NGX_HTTP_SOCKETIO_SAID_LAST];
+};
+
+
+struct ngx_http_socketio_lanes_s {
+    ngx_queue_t                     queue;
+    ngx_socketio_zone_t            *zone;
+    uint32_t                        location;
+    ngx_uint_t                      n;
+    ngx_http_socketio_lane_t        lane[1];
+};
+
+
+/*
+ * The next session's entries into the batch, which is made if *batch is NULL.
+ *
+ * NGX_OK        some are in it; the session is on its list
+ * NGX_DONE      nothing of it waits here any more: it has been freed
+ * NGX_AGAIN     it belongs to another batch; nothing has happened
+ * NGX_BUSY      the batch is full; nothing has happened
+ * NGX_ERROR     no memory; nothing has happened
+ */
+ngx_int_t ngx_http_socketio_batch_take(ngx_http_socketio_lane_t *lane,
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_batch_t **batch,
+    ngx_http_socketio_owned_t *session);
+/* closes the JSON array and gives it an id */
+ngx_int_t ngx_http_socketio_batch_close(ngx_http_socketio_batch_t *batch);
+
+/* Runs the commands of an answer with a status of 2xx; "complete": all of it
+   is there */
+void ngx_http_socketio_answer_run(ngx_http_socketio_batch_t *batch,
+    ngx_http_socketio_loc_conf_t *conf, ngx_str_t *body, ngx_uint_t complete);
+/* Connects are answered, as far as they are not behind a disconnect, which
+   is repeated.  "final": a status that is not to be retried. */
+void ngx_http_socketio_answer_fail(ngx_http_socketio_batch_t *batch,
+    ngx_http_socketio_loc_conf_t *conf,
+    ngx_http_socketio_call_answer_t *answer, ngx_uint_t final);
+/* an entry without a hook: a connect is accepted or refused */
+void ngx_http_socketio_answer_local(ngx_socketio_zone_t *zone,
+    ngx_socketio_entry_t *entry, ngx_uint_t accept);
+
+void ngx_http_socketio_lane_forget(ngx_http_socketio_owned_t *session);
+/* 0: not now; else *skipped lines were left out since the last one */
+ngx_uint_t ngx_http_socketio_lane_may_say(ngx_http_socketio_lane_t *lane,
+    ngx_uint_t condition, ngx_uint_t *skipped);
+
+
+#endif /* _NGX_HTTP_SOCKETIO_LANE_INTERNAL_H_INCLUDED_ */
