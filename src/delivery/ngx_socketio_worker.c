@@ -16,6 +16,7 @@
 
 
 static ngx_int_t ngx_socketio_worker_listen(ngx_cycle_t *cycle);
+static ngx_int_t ngx_socketio_worker_rebind(ngx_socketio_zone_t *zone);
 static void ngx_socketio_worker_claim(ngx_cycle_t *cycle);
 static ngx_int_t ngx_socketio_worker_claim_zones(ngx_uint_t slot);
 static ngx_int_t ngx_socketio_slot_lock(ngx_uint_t slot);
@@ -109,7 +110,7 @@ ngx_int_t
 ngx_socketio_worker_init(ngx_cycle_t *cycle, ngx_socketio_zone_t **zones,
     ngx_uint_t nzones)
 {
-    ngx_uint_t  i;
+    ngx_uint_t  i, again;
 
     if ((ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
         || nzones == 0)
@@ -117,16 +118,28 @@ ngx_socketio_worker_init(ngx_cycle_t *cycle, ngx_socketio_zone_t **zones,
         return NGX_OK;
     }
 
-    ngx_socketio_zones = zones;
-    ngx_socketio_nzones = nzones;
+    again = (ngx_socketio_nzones != 0);
 
     for (i = 0; i < nzones; i++) {
         zones[i]->wake = ngx_socketio_worker_wake;
+
+        if (ngx_socketio_worker_rebind(zones[i]) == NGX_OK) {
+            continue;
+        }
+
         zones[i]->data = ngx_socketio_office_create(zones[i]);
 
         if (zones[i]->data == NULL) {
             return NGX_ERROR;
         }
+    }
+
+    ngx_socketio_zones = zones;
+    ngx_socketio_nzones = nzones;
+
+    if (again) {
+        return (ngx_socketio_slot == -1) ? NGX_OK
+                           : ngx_socketio_worker_claim_zones(ngx_socketio_slot);
     }
 
     ngx_socketio_tick.handler = ngx_socketio_worker_tick;
@@ -139,6 +152,35 @@ ngx_socketio_worker_init(ngx_cycle_t *cycle, ngx_socketio_zone_t **zones,
     ngx_add_timer(&ngx_socketio_tick, NGX_SOCKETIO_WHEEL_MSEC);
 
     return NGX_OK;
+}
+
+
+/*
+ * A single process reloads its configuration without a new worker: its slot
+ * and its connections go on, under a new zone of the same memory.
+ */
+
+static ngx_int_t
+ngx_socketio_worker_rebind(ngx_socketio_zone_t *zone)
+{
+    ngx_uint_t            i;
+    ngx_socketio_zone_t  *old;
+
+    for (i = 0; i < ngx_socketio_nzones; i++) {
+        old = ngx_socketio_zones[i];
+
+        if (old->sh == zone->sh && old->slot_gen) {
+            zone->slot = old->slot;
+            zone->slot_gen = old->slot_gen;
+            zone->emptied = old->emptied;
+            zone->data = old->data;
+            ((ngx_socketio_office_t *) zone->data)->zone = zone;
+
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
 }
 
 
@@ -189,6 +231,10 @@ ngx_socketio_worker_claim_zones(ngx_uint_t slot)
 
         if (slot >= zone->sh->nslots) {
             return NGX_DECLINED;
+        }
+
+        if (zone->slot_gen) {
+            continue;
         }
 
         while (ngx_socketio_slot_claim(zone, slot) == NGX_BUSY) {
