@@ -135,10 +135,9 @@ ngx_http_socketio_command_run(ngx_http_socketio_command_t *command,
 
 done:
 
-    if (rc == NGX_BUSY) {
+    if (rc == NGX_BUSY && command->error == NULL) {
         command->error = "busy";
         command->message = "out of memory";
-        command->count = 0;
     }
 
     free(text);
@@ -668,6 +667,8 @@ ngx_http_socketio_command_done(ngx_http_socketio_run_t *run, ngx_int_t rc,
     case NGX_ERROR:
         ngx_socketio_zone_full(run->command->zone, run->command->log,
                                "a command");
+        run->command->error = "busy";
+        run->command->message = "the zone is full";
         return NGX_BUSY;
 
     default: /* NGX_DECLINED: the socket is gone */

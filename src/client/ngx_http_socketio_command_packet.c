@@ -47,7 +47,7 @@ ngx_http_socketio_command_field(ngx_http_socketio_run_t *run, char *field,
                                &path, value)
         != NGX_OK)
     {
-        ngx_str_null(value);
+        ngx_str_set(value, "");
     }
 }
 
@@ -59,7 +59,7 @@ ngx_http_socketio_command_value(ngx_http_socketio_run_t *run, char *field,
     ngx_http_socketio_command_field(run, field, value);
 
     if (value->len && value->data[0] == 'n') {
-        ngx_str_null(value);
+        ngx_str_set(value, "");
     }
 }
 
@@ -91,7 +91,7 @@ ngx_http_socketio_command_packet(ngx_http_socketio_run_t *run,
     ngx_str_t    event, args;
     ngx_array_t  attachments;
 
-    ngx_str_null(&event);
+    ngx_str_set(&event, "");
 
     if (!ack) {
         rc = ngx_http_socketio_command_event(run, &event);
