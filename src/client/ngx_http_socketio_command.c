@@ -483,6 +483,7 @@ ngx_http_socketio_command_disconnect(ngx_http_socketio_run_t *run)
 
     packet.type = NGX_SOCKETIO_SIO_DISCONNECT;
     packet.nsp = run->nsp;
+    ngx_str_set(&packet.json, "");
 
     rc = ngx_http_socketio_command_frames(run, &packet, &frames);
 
