@@ -9,20 +9,19 @@
 #include "proto/ngx_socketio_json.h"
 
 
-static json_t *ngx_http_socketio_answer_parse(ngx_str_t *body,
+static ngx_int_t ngx_http_socketio_answer_parse(
+    ngx_http_socketio_batch_t *batch, ngx_str_t *body, ngx_array_t *texts,
     ngx_uint_t *bad);
-static void ngx_http_socketio_answer_add(json_t *list, u_char *p, u_char *last,
-    ngx_uint_t *bad);
-static ngx_uint_t ngx_http_socketio_answer_strange(json_t *object);
-static ngx_uint_t ngx_http_socketio_answer_is(json_t *object, char *op);
-static ngx_uint_t ngx_http_socketio_answer_to_connect(json_t *object);
+static ngx_uint_t ngx_http_socketio_answer_strange(ngx_array_t *texts);
+static ngx_uint_t ngx_http_socketio_answer_is(ngx_str_t *text, char *name);
+static ngx_uint_t ngx_http_socketio_answer_to_connect(ngx_str_t *text);
 static ngx_uint_t ngx_http_socketio_answer_ownership(
     ngx_http_socketio_batch_t *batch);
 static ngx_uint_t ngx_http_socketio_answer_lost(
-    ngx_http_socketio_batch_t *batch, json_t *object);
+    ngx_http_socketio_batch_t *batch, ngx_str_t *text);
 static ngx_uint_t ngx_http_socketio_answer_commands(
     ngx_http_socketio_batch_t *batch, ngx_http_socketio_loc_conf_t *conf,
-    json_t *list, ngx_uint_t connects, ngx_uint_t lost);
+    ngx_array_t *texts, ngx_uint_t connects, ngx_uint_t lost);
 static void ngx_http_socketio_answer_invalid(ngx_http_socketio_batch_t *batch,
     char *error, char *message);
 static void ngx_http_socketio_answer_connects(
@@ -48,18 +47,24 @@ void
 ngx_http_socketio_answer_run(ngx_http_socketio_batch_t *batch,
     ngx_http_socketio_loc_conf_t *conf, ngx_str_t *body, ngx_uint_t complete)
 {
-    json_t      *list;
-    size_t       i;
-    ngx_uint_t   bad, lost;
+    char         *error;
+    ngx_int_t     rc;
+    ngx_uint_t    bad, lost;
+    ngx_array_t   texts;
 
     lost = ngx_http_socketio_answer_ownership(batch);
 
+    error = "too_large";
     bad = 0;
-    list = complete ? ngx_http_socketio_answer_parse(body, &bad) : NULL;
+    rc = NGX_ERROR;
 
-    if (list == NULL) {
-        ngx_http_socketio_answer_invalid(batch, complete ? "bad_json"
-                                                         : "too_large", NULL);
+    if (complete) {
+        error = "bad_json";
+        rc = ngx_http_socketio_answer_parse(batch, body, &texts, &bad);
+    }
+
+    if (rc != NGX_OK) {
+        ngx_http_socketio_answer_invalid(batch, error, NULL);
         ngx_http_socketio_answer_connects(batch, 0,
                                           &ngx_http_socketio_answer_wrong,
                                           &ngx_http_socketio_answer_none, 0);
@@ -67,176 +72,134 @@ ngx_http_socketio_answer_run(ngx_http_socketio_batch_t *batch,
     }
 
     if (bad) {
-        ngx_http_socketio_answer_invalid(batch, "bad_json", NULL);
+        ngx_http_socketio_answer_invalid(batch, error, NULL);
     }
 
-    for (i = 0; i < json_array_size(list); i++) {
-        bad += ngx_http_socketio_answer_strange(json_array_get(list, i));
-    }
-
-    bad += ngx_http_socketio_answer_commands(batch, conf, list, 1, lost);
+    bad += ngx_http_socketio_answer_commands(batch, conf, &texts, 1, lost);
 
     /*
      * No login by a stray page, nor by a reject that was misspelt.  The
      * backend may think that it has accepted, and hears of the end.
      */
 
-    ngx_http_socketio_answer_connects(batch, bad == 0,
-                                      &ngx_http_socketio_answer_wrong,
-                                      &ngx_http_socketio_answer_none, 1);
+    ngx_http_socketio_answer_connects(batch,
+                               bad + ngx_http_socketio_answer_strange(&texts)
+                               == 0,
+                               &ngx_http_socketio_answer_wrong,
+                               &ngx_http_socketio_answer_none, 1);
 
-    (void) ngx_http_socketio_answer_commands(batch, conf, list, 0, lost);
-
-    json_decref(list);
+    (void) ngx_http_socketio_answer_commands(batch, conf, &texts, 0, lost);
 }
 
 
-/*
- * A list of commands: elements that JSON allows but jansson cannot hold
- * are counted as bad.  NULL: the whole is not JSON.
- */
+/* the texts of commands; *bad: what is none.  NGX_ERROR: it is not JSON */
 
-static json_t *
-ngx_http_socketio_answer_parse(ngx_str_t *body, ngx_uint_t *bad)
+static ngx_int_t
+ngx_http_socketio_answer_parse(ngx_http_socketio_batch_t *batch,
+    ngx_str_t *body, ngx_array_t *texts, ngx_uint_t *bad)
 {
-    u_char     *p, *end, *last;
-    json_t     *list;
-    ngx_int_t   rc;
+    ngx_int_t                      rc;
+    ngx_str_t                      text, *t;
+    ngx_http_socketio_commands_t   commands;
 
-    last = body->data + body->len;
-    p = ngx_socketio_json_space(body->data, last);
-
-    list = json_array();
-
-    if (list == NULL || p == last) {
-        return list;
+    if (ngx_array_init(texts, batch->pool, 8, sizeof(ngx_str_t)) != NGX_OK
+        || ngx_http_socketio_commands_init(&commands, body->data,
+                                           body->data + body->len)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
-    rc = ngx_socketio_json_check(p, last, NGX_HTTP_SOCKETIO_JSON_DEPTH);
+    for ( ;; ) {
+        rc = ngx_http_socketio_commands_next(&commands, &text);
 
-    if (rc == NGX_OK && *p != '[') {
-        ngx_http_socketio_answer_add(list, p, last, bad);
-        return list;
-    }
-
-    if (rc == NGX_OK) {
-
-        p = ngx_socketio_json_space(p + 1, last);
-
-        while (p < last && *p != ']') {
-            end = ngx_socketio_json_skip(p, last);
-            ngx_http_socketio_answer_add(list, p, end, bad);
-
-            p = ngx_socketio_json_space(end, last);
-
-            if (p < last && *p == ',') {
-                p++;
-            }
+        if (rc == NGX_DONE) {
+            return NGX_OK;
         }
 
-        return list;
-    }
-
-    /* a line that is cut or wrong does not invalidate those before it */
-
-    while (p < last && *p == '{') {
-
-        end = memchr(p, LF, last - p);
-        if (end == NULL) {
-            end = last;
-        }
-
-        if (ngx_socketio_json_check(p, end, NGX_HTTP_SOCKETIO_JSON_DEPTH)
-            == NGX_OK)
-        {
-            ngx_http_socketio_answer_add(list, p, end, bad);
-
-        } else {
+        if (rc != NGX_OK) {
             (*bad)++;
+            continue;
         }
 
-        p = ngx_socketio_json_space(end, last);
-    }
+        t = ngx_array_push(texts);
+        if (t == NULL) {
+            return NGX_ERROR;
+        }
 
-    if (p != last) {
-        (*bad)++;
-    }
-
-    if (json_array_size(list) == 0) {
-        json_decref(list);
-        return NULL;
-    }
-
-    return list;
-}
-
-
-static void
-ngx_http_socketio_answer_add(json_t *list, u_char *p, u_char *last,
-    ngx_uint_t *bad)
-{
-    json_t        *object;
-    json_error_t   error;
-
-    p = ngx_socketio_json_space(p, last);
-
-    object = (p < last && *p == '{')
-             ? json_loadb((char *) p, last - p, JSON_ALLOW_NUL, &error)
-             : NULL;
-
-    if (object == NULL || json_array_append_new(list, object) != 0) {
-        (*bad)++;
+        *t = text;
     }
 }
 
 
 /*
- * Whether a command cannot be meant for a hook's answer at all.  Others turn
+ * How many commands cannot be meant for a hook's answer at all.  Others turn
  * out to be invalid when they run, too late for a connect that they belong
  * to.
  */
 
 static ngx_uint_t
-ngx_http_socketio_answer_strange(json_t *object)
+ngx_http_socketio_answer_strange(ngx_array_t *texts)
 {
-    ngx_uint_t  i;
+    ngx_str_t   *text, value;
+    ngx_uint_t   i, n, strange;
 
-    static char  *ops[] = {
+    static ngx_str_t  op = ngx_string("op");
+    static ngx_str_t  event = ngx_string("event");
+    static char      *ops[] = {
         "accept", "reject", "ack", "emit", "join", "leave", "disconnect",
-        "data", "send"
+        "data"
     };
 
-    if (json_object_get(object, "op") == NULL) {
-        return json_object_get(object, "event") == NULL;
-    }
+    text = texts->elts;
+    strange = 0;
 
-    for (i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
-        if (ngx_http_socketio_answer_is(object, ops[i])) {
-            return 0;
+    for (i = 0; i < texts->nelts; i++) {
+
+        if (ngx_socketio_json_pick(text[i].data, text[i].data + text[i].len,
+                                   &op, &value)
+            != NGX_OK)
+        {
+            strange += (ngx_socketio_json_pick(text[i].data,
+                                               text[i].data + text[i].len,
+                                               &event, &value)
+                        != NGX_OK);
+            continue;
         }
+
+        for (n = 0; n < sizeof(ops) / sizeof(ops[0]); n++) {
+            if (ngx_http_socketio_answer_is(&text[i], ops[n])) {
+                break;
+            }
+        }
+
+        strange += (n == sizeof(ops) / sizeof(ops[0]));
     }
 
-    return 1;
+    return strange;
 }
 
 
 static ngx_uint_t
-ngx_http_socketio_answer_is(json_t *object, char *op)
+ngx_http_socketio_answer_is(ngx_str_t *text, char *name)
 {
-    json_t  *value;
+    ngx_str_t  value;
 
-    value = json_object_get(object, "op");
+    static ngx_str_t  op = ngx_string("op");
 
-    return json_is_string(value)
-           && ngx_strcmp(json_string_value(value), op) == 0;
+    return ngx_socketio_json_pick(text->data, text->data + text->len, &op,
+                                  &value)
+           == NGX_OK
+           && ngx_socketio_json_equal(value.data, value.data + value.len,
+                                      (u_char *) name, ngx_strlen(name));
 }
 
 
 static ngx_uint_t
-ngx_http_socketio_answer_to_connect(json_t *object)
+ngx_http_socketio_answer_to_connect(ngx_str_t *text)
 {
-    return ngx_http_socketio_answer_is(object, "accept")
-           || ngx_http_socketio_answer_is(object, "reject");
+    return ngx_http_socketio_answer_is(text, "accept")
+           || ngx_http_socketio_answer_is(text, "reject");
 }
 
 
@@ -274,13 +237,15 @@ ngx_http_socketio_answer_ownership(ngx_http_socketio_batch_t *batch)
 
 static ngx_uint_t
 ngx_http_socketio_answer_lost(ngx_http_socketio_batch_t *batch,
-    json_t *object)
+    ngx_str_t *text)
 {
-    json_t                        *value;
+    ngx_str_t                      value;
     ngx_uint_t                     i;
     ngx_http_socketio_item_t      *items;
     ngx_http_socketio_asked_t     *asked;
     ngx_http_socketio_event_id_t   id;
+
+    static ngx_str_t  path = ngx_string("id");
 
     items = batch->items.elts;
     asked = batch->asked.elts;
@@ -289,12 +254,15 @@ ngx_http_socketio_answer_lost(ngx_http_socketio_batch_t *batch,
         return items[0].session->lost;
     }
 
-    value = json_object_get(object, "id");
+    /* an id has nothing that JSON could escape */
 
-    if (!json_is_string(value)
+    if (ngx_socketio_json_pick(text->data, text->data + text->len, &path,
+                               &value)
+        != NGX_OK
+        || value.len < 2
         || ngx_http_socketio_event_id_parse(batch->lane->lanes->zone,
-                                        (u_char *) json_string_value(value),
-                                        json_string_length(value), &id)
+                                            value.data + 1, value.len - 2,
+                                            &id)
            != NGX_OK)
     {
         return 0;
@@ -317,22 +285,21 @@ ngx_http_socketio_answer_lost(ngx_http_socketio_batch_t *batch,
 
 static ngx_uint_t
 ngx_http_socketio_answer_commands(ngx_http_socketio_batch_t *batch,
-    ngx_http_socketio_loc_conf_t *conf, json_t *list, ngx_uint_t connects,
-    ngx_uint_t lost)
+    ngx_http_socketio_loc_conf_t *conf, ngx_array_t *texts,
+    ngx_uint_t connects, ngx_uint_t lost)
 {
-    size_t                        i;
-    json_t                       *object;
     ngx_int_t                     rc;
-    ngx_uint_t                    bad;
+    ngx_str_t                    *text;
+    ngx_uint_t                    i, bad;
     ngx_http_socketio_command_t   command;
 
+    text = texts->elts;
     bad = 0;
 
-    for (i = 0; i < json_array_size(list); i++) {
-        object = json_array_get(list, i);
+    for (i = 0; i < texts->nelts; i++) {
 
-        if (ngx_http_socketio_answer_to_connect(object) != connects
-            || (lost && ngx_http_socketio_answer_lost(batch, object)))
+        if (ngx_http_socketio_answer_to_connect(&text[i]) != connects
+            || (lost && ngx_http_socketio_answer_lost(batch, &text[i])))
         {
             continue;
         }
@@ -348,7 +315,7 @@ ngx_http_socketio_answer_commands(ngx_http_socketio_batch_t *batch,
         command.hook = 1;
         command.sole = batch->sole;
 
-        rc = ngx_http_socketio_command_run(&command, object);
+        rc = ngx_http_socketio_command_text(&command, &text[i]);
 
         if (rc == NGX_DECLINED) {
             ngx_http_socketio_answer_invalid(batch, command.error,

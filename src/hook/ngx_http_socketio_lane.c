@@ -183,7 +183,7 @@ ngx_http_socketio_lane_enter(ngx_http_socketio_owned_t *session)
     ngx_http_socketio_lanes_t     *lanes;
     ngx_http_socketio_loc_conf_t  *conf;
 
-    if (ngx_http_socketio_lane_leaving
+    if ((ngx_exiting || ngx_http_socketio_lane_leaving)
         && ngx_http_socketio_lane_pass_on(session) == NGX_OK)
     {
         return NGX_OK;
@@ -810,7 +810,7 @@ ngx_http_socketio_lane_settle(ngx_http_socketio_lane_t *lane,
     session->n = 0;
     session->hook = NULL;
 
-    if (ngx_http_socketio_lane_leaving
+    if ((ngx_exiting || ngx_http_socketio_lane_leaving)
         && ngx_http_socketio_lane_pass_on(session) == NGX_OK)
     {
         return;
@@ -839,7 +839,7 @@ ngx_http_socketio_lane_free(ngx_http_socketio_batch_t *batch)
 
         session = ngx_queue_data(q, ngx_http_socketio_owned_t, queue);
 
-        if (ngx_http_socketio_lane_leaving
+        if ((ngx_exiting || ngx_http_socketio_lane_leaving)
             && ngx_http_socketio_lane_pass_on(session) == NGX_OK)
         {
             continue;
