@@ -40,7 +40,24 @@ class Demo {
         this.output = '';
     }
 
+    /* A port may be lost to another process meanwhile: three tries. */
     async start() {
+        for (let i = 0; ; i++) {
+            try {
+                await this.startOnce();
+                return;
+            } catch (e) {
+                this.child.kill();
+                if (i === 2 || !/Address already in use/.test(e.message)) {
+                    throw e;
+                }
+            }
+        }
+    }
+
+    async startOnce() {
+        this.output = '';
+        this.ended = false;
         this.port = await freePort();
         this.backendPort = await freePort();
         this.child = spawn(path.join(ROOT, 'conf.example', this.name, 'run'), {
@@ -57,19 +74,20 @@ class Demo {
             },
             stdio: ['ignore', 'pipe', 'pipe']
         });
-        for (const s of [this.child.stdout, this.child.stderr]) {
+        const { child } = this;
+        for (const s of [child.stdout, child.stderr]) {
             s.on('data', (d) => {
                 this.output += d;
             });
         }
-        this.child.on('error', (e) => {
+        child.on('error', (e) => {
             this.output += e.message;
             this.ended = true;
         });
-        this.child.on('exit', () => {
-            this.ended = true;
+        child.on('close', () => {
+            this.ended = this.ended || this.child === child;
         });
-        cleanup(() => this.ended || this.child.kill());
+        cleanup(() => child.kill());
         await until(
             async () => {
                 if (this.ended) {
@@ -124,7 +142,7 @@ main(async () => {
         const tokens = name !== 'chat';
         const auth = { token: 'secret' };
 
-        if (!(await test(`${name}: starts`, () => demo.start(), { timeout: 20000 }))) {
+        if (!(await test(`${name}: starts`, () => demo.start(), { timeout: 50000 }))) {
             continue;
         }
 

@@ -227,7 +227,9 @@ main(() =>
                 const socket = await connect(nginx, mode, { auth: c.auth, path: '/fast/' });
                 const { id } = socket;
                 const { engine } = socket.io;
-                /* neither pong nor the next poll; what it has open stays open */
+                /* neither pong nor the next poll; what it has open stays open, */
+                /* also when the client itself would give up */
+                engine._onClose = () => {};
                 engine.sendPacket = () => {};
                 engine.transport.onPacket = () => {};
                 engine.transport.onData = () => {};

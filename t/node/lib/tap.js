@@ -87,7 +87,7 @@ function runCleanups() {
 
 function main(fn) {
     const dog = setTimeout(() => {
-        console.log(`Bail out!  ${WATCHDOG / 1000} s are over in "${current}"`);
+        point(false, `all of it in ${WATCHDOG / 1000} s (in "${current}")`);
         process.exit(1);
     }, WATCHDOG);
 
