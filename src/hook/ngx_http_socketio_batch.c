@@ -580,7 +580,7 @@ ngx_http_socketio_batch_drop(ngx_http_socketio_owned_t *session,
                                        session->tenure);
 
     if (rc == NGX_OK) {
-        ngx_http_socketio_answer_local(session->zone, entry, accept);
+        ngx_http_socketio_result_local(session->zone, entry, accept);
 
         rc = ngx_socketio_inbox_done(session->zone, &session->id,
                                      session->tenure, 1);

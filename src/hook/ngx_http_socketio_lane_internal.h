@@ -144,17 +144,30 @@ ngx_int_t ngx_http_socketio_batch_close(ngx_http_socketio_batch_t *batch);
 
 /* Runs the commands of an answer with a status of 2xx; "complete": all of it
    is there */
-void ngx_http_socketio_answer_run(ngx_http_socketio_batch_t *batch,
+void ngx_http_socketio_result_run(ngx_http_socketio_batch_t *batch,
     ngx_http_socketio_loc_conf_t *conf, ngx_str_t *body, ngx_uint_t complete);
 /* Connects are answered, as far as they are not behind a disconnect, which
    is repeated.  "final": a status that is not to be retried. */
-void ngx_http_socketio_answer_fail(ngx_http_socketio_batch_t *batch,
+void ngx_http_socketio_result_fail(ngx_http_socketio_batch_t *batch,
     ngx_http_socketio_loc_conf_t *conf,
     ngx_http_socketio_call_answer_t *answer, ngx_uint_t final);
 /* an entry without a hook: a connect is accepted or refused */
-void ngx_http_socketio_answer_local(ngx_socketio_zone_t *zone,
+void ngx_http_socketio_result_local(ngx_socketio_zone_t *zone,
     ngx_socketio_entry_t *entry, ngx_uint_t accept);
 
+/* looks for the next batch soon, unless one is in flight */
+void ngx_http_socketio_lane_post(ngx_http_socketio_lane_t *lane);
+/* lane->batch, once more */
+void ngx_http_socketio_lane_send(ngx_http_socketio_lane_t *lane);
+void ngx_http_socketio_lane_retry(ngx_event_t *ev);
+void ngx_http_socketio_lane_repeat(ngx_event_t *ev);
+/* n entries are done with; the session is on no list */
+void ngx_http_socketio_lane_settle(ngx_http_socketio_lane_t *lane,
+    ngx_http_socketio_owned_t *session, ngx_uint_t n);
+/* sessions still in it wait again, as if it had not been */
+void ngx_http_socketio_lane_free(ngx_http_socketio_batch_t *batch);
+
+/* it must be on no list */
 void ngx_http_socketio_lane_forget(ngx_http_socketio_owned_t *session);
 /* 0: not now; else *skipped lines were left out since the last one */
 ngx_uint_t ngx_http_socketio_lane_may_say(ngx_http_socketio_lane_t *lane,

@@ -9,32 +9,32 @@
 #include "proto/ngx_socketio_json.h"
 
 
-static ngx_int_t ngx_http_socketio_answer_parse(
+static ngx_int_t ngx_http_socketio_result_parse(
     ngx_http_socketio_batch_t *batch, ngx_str_t *body, ngx_array_t *texts,
     ngx_uint_t *bad);
-static ngx_uint_t ngx_http_socketio_answer_strange(ngx_array_t *texts);
-static ngx_uint_t ngx_http_socketio_answer_is(ngx_str_t *text, char *name);
-static ngx_uint_t ngx_http_socketio_answer_to_connect(ngx_str_t *text);
-static ngx_uint_t ngx_http_socketio_answer_ownership(
+static ngx_uint_t ngx_http_socketio_result_strange(ngx_array_t *texts);
+static ngx_uint_t ngx_http_socketio_result_is(ngx_str_t *text, char *name);
+static ngx_uint_t ngx_http_socketio_result_to_connect(ngx_str_t *text);
+static ngx_uint_t ngx_http_socketio_result_ownership(
     ngx_http_socketio_batch_t *batch);
-static ngx_uint_t ngx_http_socketio_answer_lost(
+static ngx_uint_t ngx_http_socketio_result_lost(
     ngx_http_socketio_batch_t *batch, ngx_str_t *text);
-static ngx_uint_t ngx_http_socketio_answer_commands(
+static ngx_uint_t ngx_http_socketio_result_commands(
     ngx_http_socketio_batch_t *batch, ngx_http_socketio_loc_conf_t *conf,
     ngx_array_t *texts, ngx_uint_t connects, ngx_uint_t lost);
-static void ngx_http_socketio_answer_invalid(ngx_http_socketio_batch_t *batch,
+static void ngx_http_socketio_result_invalid(ngx_http_socketio_batch_t *batch,
     char *error, char *message);
-static void ngx_http_socketio_answer_connects(
+static void ngx_http_socketio_result_connects(
     ngx_http_socketio_batch_t *batch, ngx_uint_t accept, ngx_str_t *message,
     ngx_str_t *data, ngx_uint_t heard);
-static void ngx_http_socketio_answer_log(ngx_http_socketio_batch_t *batch,
+static void ngx_http_socketio_result_log(ngx_http_socketio_batch_t *batch,
     ngx_http_socketio_call_answer_t *answer, ngx_uint_t final);
 
 
-static ngx_str_t  ngx_http_socketio_answer_none = ngx_null_string;
-static ngx_str_t  ngx_http_socketio_answer_wrong =
+static ngx_str_t  ngx_http_socketio_result_none = ngx_null_string;
+static ngx_str_t  ngx_http_socketio_result_wrong =
     ngx_string("\"invalid answer of the backend\"");
-static ngx_str_t  ngx_http_socketio_answer_unavailable =
+static ngx_str_t  ngx_http_socketio_result_unavailable =
     ngx_string("\"service unavailable\"");
 
 
@@ -44,7 +44,7 @@ static ngx_str_t  ngx_http_socketio_answer_unavailable =
  */
 
 void
-ngx_http_socketio_answer_run(ngx_http_socketio_batch_t *batch,
+ngx_http_socketio_result_run(ngx_http_socketio_batch_t *batch,
     ngx_http_socketio_loc_conf_t *conf, ngx_str_t *body, ngx_uint_t complete)
 {
     char         *error;
@@ -52,7 +52,7 @@ ngx_http_socketio_answer_run(ngx_http_socketio_batch_t *batch,
     ngx_uint_t    bad, lost;
     ngx_array_t   texts;
 
-    lost = ngx_http_socketio_answer_ownership(batch);
+    lost = ngx_http_socketio_result_ownership(batch);
 
     error = "too_large";
     bad = 0;
@@ -60,42 +60,42 @@ ngx_http_socketio_answer_run(ngx_http_socketio_batch_t *batch,
 
     if (complete) {
         error = "bad_json";
-        rc = ngx_http_socketio_answer_parse(batch, body, &texts, &bad);
+        rc = ngx_http_socketio_result_parse(batch, body, &texts, &bad);
     }
 
     if (rc != NGX_OK) {
-        ngx_http_socketio_answer_invalid(batch, error, NULL);
-        ngx_http_socketio_answer_connects(batch, 0,
-                                          &ngx_http_socketio_answer_wrong,
-                                          &ngx_http_socketio_answer_none, 0);
+        ngx_http_socketio_result_invalid(batch, error, NULL);
+        ngx_http_socketio_result_connects(batch, 0,
+                                          &ngx_http_socketio_result_wrong,
+                                          &ngx_http_socketio_result_none, 0);
         return;
     }
 
     if (bad) {
-        ngx_http_socketio_answer_invalid(batch, error, NULL);
+        ngx_http_socketio_result_invalid(batch, error, NULL);
     }
 
-    bad += ngx_http_socketio_answer_commands(batch, conf, &texts, 1, lost);
+    bad += ngx_http_socketio_result_commands(batch, conf, &texts, 1, lost);
 
     /*
      * No login by a stray page, nor by a reject that was misspelt.  The
      * backend may think that it has accepted, and hears of the end.
      */
 
-    ngx_http_socketio_answer_connects(batch,
-                               bad + ngx_http_socketio_answer_strange(&texts)
+    ngx_http_socketio_result_connects(batch,
+                               bad + ngx_http_socketio_result_strange(&texts)
                                == 0,
-                               &ngx_http_socketio_answer_wrong,
-                               &ngx_http_socketio_answer_none, 1);
+                               &ngx_http_socketio_result_wrong,
+                               &ngx_http_socketio_result_none, 1);
 
-    (void) ngx_http_socketio_answer_commands(batch, conf, &texts, 0, lost);
+    (void) ngx_http_socketio_result_commands(batch, conf, &texts, 0, lost);
 }
 
 
 /* the texts of commands; *bad: what is none.  NGX_ERROR: it is not JSON */
 
 static ngx_int_t
-ngx_http_socketio_answer_parse(ngx_http_socketio_batch_t *batch,
+ngx_http_socketio_result_parse(ngx_http_socketio_batch_t *batch,
     ngx_str_t *body, ngx_array_t *texts, ngx_uint_t *bad)
 {
     ngx_int_t                      rc;
@@ -139,7 +139,7 @@ ngx_http_socketio_answer_parse(ngx_http_socketio_batch_t *batch,
  */
 
 static ngx_uint_t
-ngx_http_socketio_answer_strange(ngx_array_t *texts)
+ngx_http_socketio_result_strange(ngx_array_t *texts)
 {
     ngx_str_t   *text, value;
     ngx_uint_t   i, n, strange;
@@ -168,7 +168,7 @@ ngx_http_socketio_answer_strange(ngx_array_t *texts)
         }
 
         for (n = 0; n < sizeof(ops) / sizeof(ops[0]); n++) {
-            if (ngx_http_socketio_answer_is(&text[i], ops[n])) {
+            if (ngx_http_socketio_result_is(&text[i], ops[n])) {
                 break;
             }
         }
@@ -181,7 +181,7 @@ ngx_http_socketio_answer_strange(ngx_array_t *texts)
 
 
 static ngx_uint_t
-ngx_http_socketio_answer_is(ngx_str_t *text, char *name)
+ngx_http_socketio_result_is(ngx_str_t *text, char *name)
 {
     ngx_str_t  value;
 
@@ -196,17 +196,17 @@ ngx_http_socketio_answer_is(ngx_str_t *text, char *name)
 
 
 static ngx_uint_t
-ngx_http_socketio_answer_to_connect(ngx_str_t *text)
+ngx_http_socketio_result_to_connect(ngx_str_t *text)
 {
-    return ngx_http_socketio_answer_is(text, "accept")
-           || ngx_http_socketio_answer_is(text, "reject");
+    return ngx_http_socketio_result_is(text, "accept")
+           || ngx_http_socketio_result_is(text, "reject");
 }
 
 
 /* 1: another worker has taken over some session of the batch */
 
 static ngx_uint_t
-ngx_http_socketio_answer_ownership(ngx_http_socketio_batch_t *batch)
+ngx_http_socketio_result_ownership(ngx_http_socketio_batch_t *batch)
 {
     ngx_uint_t                  lost;
     ngx_queue_t                *q;
@@ -236,7 +236,7 @@ ngx_http_socketio_answer_ownership(ngx_http_socketio_batch_t *batch)
 /* Its new owner sends the event again: that answer is the one that counts. */
 
 static ngx_uint_t
-ngx_http_socketio_answer_lost(ngx_http_socketio_batch_t *batch,
+ngx_http_socketio_result_lost(ngx_http_socketio_batch_t *batch,
     ngx_str_t *text)
 {
     ngx_str_t                      value;
@@ -284,7 +284,7 @@ ngx_http_socketio_answer_lost(ngx_http_socketio_batch_t *batch,
    invalid */
 
 static ngx_uint_t
-ngx_http_socketio_answer_commands(ngx_http_socketio_batch_t *batch,
+ngx_http_socketio_result_commands(ngx_http_socketio_batch_t *batch,
     ngx_http_socketio_loc_conf_t *conf, ngx_array_t *texts,
     ngx_uint_t connects, ngx_uint_t lost)
 {
@@ -298,8 +298,8 @@ ngx_http_socketio_answer_commands(ngx_http_socketio_batch_t *batch,
 
     for (i = 0; i < texts->nelts; i++) {
 
-        if (ngx_http_socketio_answer_to_connect(&text[i]) != connects
-            || (lost && ngx_http_socketio_answer_lost(batch, &text[i])))
+        if (ngx_http_socketio_result_to_connect(&text[i]) != connects
+            || (lost && ngx_http_socketio_result_lost(batch, &text[i])))
         {
             continue;
         }
@@ -318,7 +318,7 @@ ngx_http_socketio_answer_commands(ngx_http_socketio_batch_t *batch,
         rc = ngx_http_socketio_command_text(&command, &text[i]);
 
         if (rc == NGX_DECLINED) {
-            ngx_http_socketio_answer_invalid(batch, command.error,
+            ngx_http_socketio_result_invalid(batch, command.error,
                                              command.message);
             bad++;
 
@@ -332,7 +332,7 @@ ngx_http_socketio_answer_commands(ngx_http_socketio_batch_t *batch,
 
 
 static void
-ngx_http_socketio_answer_invalid(ngx_http_socketio_batch_t *batch,
+ngx_http_socketio_result_invalid(ngx_http_socketio_batch_t *batch,
     char *error, char *message)
 {
     ngx_uint_t  skipped;
@@ -358,7 +358,7 @@ ngx_http_socketio_answer_invalid(ngx_http_socketio_batch_t *batch,
  */
 
 static void
-ngx_http_socketio_answer_connects(ngx_http_socketio_batch_t *batch,
+ngx_http_socketio_result_connects(ngx_http_socketio_batch_t *batch,
     ngx_uint_t accept, ngx_str_t *message, ngx_str_t *data, ngx_uint_t heard)
 {
     ngx_uint_t                  i;
@@ -393,7 +393,7 @@ ngx_http_socketio_answer_connects(ngx_http_socketio_batch_t *batch,
 
 
 void
-ngx_http_socketio_answer_fail(ngx_http_socketio_batch_t *batch,
+ngx_http_socketio_result_fail(ngx_http_socketio_batch_t *batch,
     ngx_http_socketio_loc_conf_t *conf,
     ngx_http_socketio_call_answer_t *answer, ngx_uint_t final)
 {
@@ -403,8 +403,8 @@ ngx_http_socketio_answer_fail(ngx_http_socketio_batch_t *batch,
     ngx_http_socketio_item_t   *items;
     ngx_http_socketio_asked_t  *asked;
 
-    ngx_http_socketio_answer_log(batch, answer, final);
-    (void) ngx_http_socketio_answer_ownership(batch);
+    ngx_http_socketio_result_log(batch, answer, final);
+    (void) ngx_http_socketio_result_ownership(batch);
 
     items = batch->items.elts;
     asked = batch->asked.elts;
@@ -415,11 +415,11 @@ ngx_http_socketio_answer_fail(ngx_http_socketio_batch_t *batch,
         }
     }
 
-    message = ngx_http_socketio_answer_unavailable;
-    data = ngx_http_socketio_answer_none;
+    message = ngx_http_socketio_result_unavailable;
+    data = ngx_http_socketio_result_none;
 
     if (!final) {
-        ngx_http_socketio_answer_connects(batch, conf->connect_fail, &message,
+        ngx_http_socketio_result_connects(batch, conf->connect_fail, &message,
                                           &data, batch->heard);
         return;
     }
@@ -441,17 +441,17 @@ ngx_http_socketio_answer_fail(ngx_http_socketio_batch_t *batch,
                                           &data);
 
         } else {
-            message = ngx_http_socketio_answer_unavailable;
+            message = ngx_http_socketio_result_unavailable;
         }
     }
 
-    ngx_http_socketio_answer_connects(batch, 0, &message, &data,
+    ngx_http_socketio_result_connects(batch, 0, &message, &data,
                                       batch->heard);
 }
 
 
 static void
-ngx_http_socketio_answer_log(ngx_http_socketio_batch_t *batch,
+ngx_http_socketio_result_log(ngx_http_socketio_batch_t *batch,
     ngx_http_socketio_call_answer_t *answer, ngx_uint_t final)
 {
     ngx_uint_t  skipped;
@@ -474,7 +474,7 @@ ngx_http_socketio_answer_log(ngx_http_socketio_batch_t *batch,
 
 
 void
-ngx_http_socketio_answer_local(ngx_socketio_zone_t *zone,
+ngx_http_socketio_result_local(ngx_socketio_zone_t *zone,
     ngx_socketio_entry_t *entry, ngx_uint_t accept)
 {
     u_char     name[NGX_HTTP_SOCKETIO_NAME_MAX];
@@ -491,13 +491,13 @@ ngx_http_socketio_answer_local(ngx_socketio_zone_t *zone,
     if (accept) {
         (void) ngx_http_socketio_client_accept(zone, &entry->socket,
                                        entry->text, &nsp, NULL, 0,
-                                       &ngx_http_socketio_answer_none,
+                                       &ngx_http_socketio_result_none,
                                        ngx_cycle->log);
         return;
     }
 
     (void) ngx_http_socketio_client_reject(zone, &entry->socket, &nsp,
-                                       &ngx_http_socketio_answer_unavailable,
-                                       &ngx_http_socketio_answer_none, 0,
+                                       &ngx_http_socketio_result_unavailable,
+                                       &ngx_http_socketio_result_none, 0,
                                        ngx_cycle->log);
 }

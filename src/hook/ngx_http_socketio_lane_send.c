@@ -1,0 +1,343 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+#include "hook/ngx_http_socketio_lane_internal.h"
+
+
+static ngx_http_socketio_call_t *ngx_http_socketio_lane_call(
+    ngx_http_socketio_batch_t *batch, ngx_http_socketio_loc_conf_t *conf);
+static void ngx_http_socketio_lane_answer(ngx_http_socketio_call_t *call,
+    void *data);
+static ngx_int_t ngx_http_socketio_lane_again(
+    ngx_http_socketio_batch_t *batch, ngx_http_socketio_loc_conf_t *conf,
+    time_t retry_after);
+static void ngx_http_socketio_lane_done(ngx_http_socketio_batch_t *batch);
+static void ngx_http_socketio_lane_failed(ngx_http_socketio_batch_t *batch);
+
+
+void
+ngx_http_socketio_lane_send(ngx_http_socketio_lane_t *lane)
+{
+    ngx_http_socketio_batch_t     *batch;
+    ngx_http_socketio_loc_conf_t  *conf;
+
+    batch = lane->batch;
+    conf = ngx_http_socketio_location(lane->lanes->zone,
+                                      lane->lanes->location);
+    if (conf == NULL) {
+        ngx_http_socketio_lane_free(batch);
+        ngx_http_socketio_lane_post(lane);
+        return;
+    }
+
+    batch->attempt++;
+
+    if (ngx_http_socketio_lane_call(batch, conf) == NULL) {
+
+        /* no memory; the handler will not be called */
+
+        batch->attempt--;
+        ngx_add_timer(&lane->retry, NGX_HTTP_SOCKETIO_LANE_DELAY);
+    }
+}
+
+
+static ngx_http_socketio_call_t *
+ngx_http_socketio_lane_call(ngx_http_socketio_batch_t *batch,
+    ngx_http_socketio_loc_conf_t *conf)
+{
+    u_char                          node[sizeof("00000000")];
+    u_char                          attempt[NGX_INT_T_LEN];
+    ngx_msec_t                      elapsed;
+    ngx_keyval_t                    headers[5];
+    ngx_http_socketio_call_conf_t   call;
+
+    ngx_str_set(&headers[0].key, "Content-Type");
+    ngx_str_set(&headers[0].value, "application/json");
+
+    ngx_str_set(&headers[1].key, "X-Socketio-Version");
+    ngx_str_set(&headers[1].value, "1");
+
+    ngx_str_set(&headers[2].key, "X-Socketio-Node");
+    headers[2].value.data = node;
+    headers[2].value.len = ngx_sprintf(node, "%08xD",
+                                       batch->lane->lanes->zone->sh->boot)
+                           - node;
+
+    ngx_str_set(&headers[3].key, "X-Socketio-Batch");
+    headers[3].value = batch->id;
+
+    ngx_str_set(&headers[4].key, "X-Socketio-Attempt");
+    headers[4].value.data = attempt;
+    headers[4].value.len = ngx_sprintf(attempt, "%ui", batch->attempt)
+                           - attempt;
+
+    elapsed = ngx_current_msec - batch->start;
+
+    ngx_memzero(&call, sizeof(ngx_http_socketio_call_conf_t));
+
+    call.conf_ctx = conf->ctx;
+    call.uri = batch->hook->uri;
+    call.headers = headers;
+    call.nheaders = 5;
+    call.body = batch->body;
+    call.sockaddr = batch->sockaddr;
+    call.socklen = batch->socklen;
+    call.addr_text = batch->addr_text;
+    call.label = batch->id;
+    call.timeout = (conf->hook_timeout > elapsed)
+                   ? conf->hook_timeout - elapsed : 1;
+    call.max_answer = NGX_HTTP_SOCKETIO_LANE_ANSWER;
+    call.handler = ngx_http_socketio_lane_answer;
+    call.data = batch;
+    call.event = batch->event;
+
+    return ngx_http_socketio_call_start(&call, ngx_cycle->log);
+}
+
+
+static void
+ngx_http_socketio_lane_answer(ngx_http_socketio_call_t *call, void *data)
+{
+    ngx_http_socketio_batch_t *batch = data;
+
+    ngx_uint_t                        retry;
+    ngx_http_socketio_lane_t         *lane;
+    ngx_http_socketio_loc_conf_t     *conf;
+    ngx_http_socketio_call_answer_t  *answer;
+
+    lane = batch->lane;
+    answer = ngx_http_socketio_call_answer(call);
+    conf = ngx_http_socketio_location(lane->lanes->zone,
+                                      lane->lanes->location);
+
+    if (answer->aborted) {
+
+        /* this worker is about to end: others take what it leaves */
+
+        ngx_http_socketio_lane_free(batch);
+        return;
+    }
+
+    if (conf == NULL) {
+        ngx_http_socketio_lane_free(batch);
+        ngx_http_socketio_lane_post(lane);
+        return;
+    }
+
+    retry = 0;
+
+    switch (answer->status) {
+
+    /* nginx says the first two if nobody answered: who knows what was done */
+
+    case NGX_HTTP_BAD_GATEWAY:
+    case NGX_HTTP_GATEWAY_TIME_OUT:
+        batch->heard = 1;
+
+        /* fall through */
+
+    case NGX_HTTP_SERVICE_UNAVAILABLE:
+    case NGX_HTTP_TOO_MANY_REQUESTS:
+        retry = 1;
+        break;
+
+    default:
+
+        if (answer->status == 0
+            || (answer->status < 300
+                && !answer->complete
+                && !answer->too_large))
+        {
+            batch->heard = 1;
+            retry = 1;
+        }
+    }
+
+    if (retry
+        && ngx_http_socketio_lane_again(batch, conf, answer->retry_after)
+           == NGX_OK)
+    {
+        return;
+    }
+
+    if (!retry && answer->status >= 200 && answer->status < 300) {
+        ngx_http_socketio_result_run(batch, conf, &answer->body,
+                                     answer->complete && !answer->too_large);
+        ngx_http_socketio_lane_done(batch);
+
+    } else {
+        ngx_http_socketio_result_fail(batch, conf, answer, !retry);
+        ngx_http_socketio_lane_failed(batch);
+    }
+
+    ngx_http_socketio_lane_free(batch);
+    ngx_http_socketio_lane_post(lane);
+}
+
+
+/* NGX_DECLINED: time is up */
+
+static ngx_int_t
+ngx_http_socketio_lane_again(ngx_http_socketio_batch_t *batch,
+    ngx_http_socketio_loc_conf_t *conf, time_t retry_after)
+{
+    ngx_msec_t  elapsed, left, delay;
+
+    elapsed = ngx_current_msec - batch->start;
+
+    /* those have 60 s, but do not hold up the lane */
+
+    if (batch->left || elapsed >= conf->hook_timeout) {
+        return NGX_DECLINED;
+    }
+
+    left = conf->hook_timeout - elapsed;
+
+    delay = batch->delay;
+    batch->delay = ngx_min(2 * delay, NGX_HTTP_SOCKETIO_LANE_MAX_DELAY);
+
+    if (retry_after >= 0) {
+
+        if ((ngx_msec_t) retry_after >= (left + 999) / 1000) {
+            return NGX_DECLINED;
+        }
+
+        delay = ngx_max(delay, (ngx_msec_t) retry_after * 1000);
+    }
+
+    if (delay >= left) {
+
+        /* a last attempt, if there is time for an answer to it */
+
+        if (left <= 2 * NGX_HTTP_SOCKETIO_LANE_DELAY) {
+            return NGX_DECLINED;
+        }
+
+        delay = left - NGX_HTTP_SOCKETIO_LANE_DELAY;
+    }
+
+    ngx_add_timer(&batch->lane->retry, delay);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_socketio_lane_retry(ngx_event_t *ev)
+{
+    ngx_http_socketio_lane_t  *lane;
+
+    lane = ev->data;
+
+    if (lane->batch) {
+        ngx_http_socketio_lane_send(lane);
+        return;
+    }
+
+    ngx_http_socketio_lane_post(lane);
+}
+
+
+void
+ngx_http_socketio_lane_repeat(ngx_event_t *ev)
+{
+    ngx_http_socketio_lane_t  *lane;
+
+    lane = ev->data;
+
+    if (!ngx_queue_empty(&lane->left)) {
+        ngx_queue_add(&lane->waiting, &lane->left);
+        ngx_queue_init(&lane->left);
+    }
+
+    ngx_http_socketio_lane_post(lane);
+}
+
+
+/* the commands of the answer have run: now, and not before, entries go */
+
+static void
+ngx_http_socketio_lane_done(ngx_http_socketio_batch_t *batch)
+{
+    ngx_queue_t                *q;
+    ngx_http_socketio_owned_t  *session;
+
+    if (batch->left) {
+        batch->lane->left_delay = 0;
+    }
+
+    while (!ngx_queue_empty(&batch->sessions)) {
+
+        q = ngx_queue_head(&batch->sessions);
+        ngx_queue_remove(q);
+
+        session = ngx_queue_data(q, ngx_http_socketio_owned_t, queue);
+
+        session->left = 0;
+        session->attempts = 0;
+
+        ngx_http_socketio_lane_settle(batch->lane, session, session->n);
+    }
+}
+
+
+/*
+ * Events are dropped.  A disconnect is what a backend's idea of who is there
+ * depends on: it is repeated, with what is behind it in the same session,
+ * while the lane goes on with others.
+ */
+
+static void
+ngx_http_socketio_lane_failed(ngx_http_socketio_batch_t *batch)
+{
+    ngx_uint_t                  n;
+    ngx_queue_t                *q;
+    ngx_http_socketio_lane_t   *lane;
+    ngx_http_socketio_owned_t  *session;
+
+    lane = batch->lane;
+
+    while (!ngx_queue_empty(&batch->sessions)) {
+
+        q = ngx_queue_head(&batch->sessions);
+        ngx_queue_remove(q);
+
+        session = ngx_queue_data(q, ngx_http_socketio_owned_t, queue);
+        n = ngx_min(session->keep, session->n);
+
+        if (n == session->n) {
+            session->attempts = 0;
+
+        } else if (!session->left) {
+            session->left = 1;
+            session->since = batch->start;
+            session->attempts = batch->attempt;
+
+        } else if (ngx_current_msec - session->since
+                   >= NGX_HTTP_SOCKETIO_LANE_DISCONNECT)
+        {
+            n = session->n;
+            session->left = 0;
+            session->attempts = 0;
+
+        } else {
+            session->attempts = batch->attempt;
+        }
+
+        ngx_http_socketio_lane_settle(lane, session, n);
+    }
+
+    if (!ngx_queue_empty(&lane->left) && !lane->repeat.timer_set) {
+
+        lane->left_delay = lane->left_delay
+                           ? ngx_min(2 * lane->left_delay,
+                                     NGX_HTTP_SOCKETIO_LANE_MAX_DELAY)
+                           : NGX_HTTP_SOCKETIO_LANE_DELAY;
+
+        ngx_add_timer(&lane->repeat, lane->left_delay);
+    }
+}
