@@ -172,7 +172,7 @@ ngx_http_socketio_publish_body(ngx_http_request_t *r)
 
     rc = ngx_http_socketio_publish_start(publish);
 
-    if (rc != NGX_AGAIN) {
+    if (rc != NGX_DONE) {
         ngx_http_finalize_request(r, rc);
     }
 }
@@ -237,7 +237,7 @@ ngx_http_socketio_publish_text(ngx_http_request_t *r, ngx_str_t *text)
 }
 
 
-/* NGX_AGAIN: more slices follow, which finalize the request */
+/* NGX_DONE: more slices follow, the last one finalizes the request */
 
 static ngx_int_t
 ngx_http_socketio_publish_start(ngx_http_socketio_publish_t *publish)
@@ -300,14 +300,18 @@ ngx_http_socketio_publish_resume(ngx_event_t *ev)
 
     rc = ngx_http_socketio_publish_slice(publish);
 
-    if (rc != NGX_AGAIN) {
+    if (rc != NGX_DONE) {
         ngx_http_finalize_request(r, rc);
         ngx_http_run_posted_requests(c);
     }
 }
 
 
-/* this worker's other connections get their turn between two slices */
+/*
+ * This worker's other connections get their turn between two slices.
+ * NGX_DONE: another one follows; else what the request is finalized with,
+ * NGX_AGAIN included.
+ */
 
 static ngx_int_t
 ngx_http_socketio_publish_slice(ngx_http_socketio_publish_t *publish)
@@ -335,7 +339,7 @@ ngx_http_socketio_publish_slice(ngx_http_socketio_publish_t *publish)
 
     ngx_post_event(&publish->event, &ngx_posted_next_events);
 
-    return NGX_AGAIN;
+    return NGX_DONE;
 }
 
 
