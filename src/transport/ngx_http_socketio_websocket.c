@@ -34,8 +34,6 @@ static ngx_int_t ngx_http_socketio_ws_refuse(ngx_http_request_t *r,
     char *context);
 static ngx_int_t ngx_http_socketio_ws_header(ngx_http_request_t *r,
     char *name, ngx_str_t *value);
-static ngx_int_t ngx_http_socketio_ws_push(ngx_http_request_t *r, char *name,
-    ngx_str_t *value);
 static ngx_http_socketio_ws_t *ngx_http_socketio_ws_create(
     ngx_http_request_t *r, ngx_http_socketio_loc_conf_t *conf);
 static ngx_int_t ngx_http_socketio_ws_open(ngx_http_request_t *r,
@@ -71,7 +69,7 @@ ngx_http_socketio_websocket(ngx_http_request_t *r,
     r->keepalive = 0;
 
     if (ngx_socketio_worker_ready(conf->shm_zone->data) != NGX_OK) {
-        return NGX_HTTP_SERVICE_UNAVAILABLE;
+        return ngx_http_socketio_empty(r, NGX_HTTP_SERVICE_UNAVAILABLE);
     }
 
     ws = ngx_http_socketio_ws_create(r, conf);
@@ -155,7 +153,7 @@ ngx_http_socketio_ws_check(ngx_http_request_t *r, ngx_str_t *key)
 
     if (ngx_socketio_ws_check_version(&value) != NGX_OK) {
 
-        if (ngx_http_socketio_ws_push(r, "Sec-WebSocket-Version", &version)
+        if (ngx_http_socketio_add_header(r, "Sec-WebSocket-Version", &version)
             != NGX_OK)
         {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -242,27 +240,6 @@ ngx_http_socketio_ws_header(ngx_http_request_t *r, char *name,
 }
 
 
-static ngx_int_t
-ngx_http_socketio_ws_push(ngx_http_request_t *r, char *name, ngx_str_t *value)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(h, sizeof(ngx_table_elt_t));
-
-    h->hash = 1;
-    h->key.len = ngx_strlen(name);
-    h->key.data = (u_char *) name;
-    h->value = *value;
-
-    return NGX_OK;
-}
-
-
 static ngx_http_socketio_ws_t *
 ngx_http_socketio_ws_create(ngx_http_request_t *r,
     ngx_http_socketio_loc_conf_t *conf)
@@ -286,7 +263,7 @@ ngx_http_socketio_ws_create(ngx_http_request_t *r,
     ws->hc = r->http_connection;
 
     ws->start_sec = r->start_sec;
-    ws->start_msec = (unsigned) r->start_msec;
+    ws->start_msec = r->start_msec;
     ws->line.len = r->request_line.len;
     ws->line.data = (u_char *) (ws + 1);
     ngx_memcpy(ws->line.data, r->request_line.data, ws->line.len);
@@ -306,10 +283,11 @@ ngx_http_socketio_ws_open(ngx_http_request_t *r, ngx_http_socketio_ws_t *ws)
     ngx_socketio_open_t       open;
     ngx_socketio_eio_open_t   packet;
 
-    rc = ngx_http_socketio_handshake(r, ws->conf, NGX_SOCKETIO_EIO_WEBSOCKET,
-                                     &open);
-    if (rc != NGX_OK) {
-        return rc == NGX_ERROR ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
+    if (ngx_http_socketio_handshake(r, ws->conf, NGX_HTTP_SOCKETIO_WEBSOCKET,
+                                    &open)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     open.handle = ws->local.handle;
@@ -324,14 +302,14 @@ ngx_http_socketio_ws_open(ngx_http_request_t *r, ngx_http_socketio_ws_t *ws)
                                    "handshake");
         }
 
-        return NGX_HTTP_SERVICE_UNAVAILABLE;
+        return ngx_http_socketio_empty(r, NGX_HTTP_SERVICE_UNAVAILABLE);
     }
 
     ws->noted = 1;
     ws->established = 1;
     ws->beat.at = now + open.interval;
 
-    ngx_http_socketio_open_packet(ws->conf, NGX_SOCKETIO_EIO_WEBSOCKET,
+    ngx_http_socketio_open_packet(ws->conf, NGX_HTTP_SOCKETIO_WEBSOCKET,
                                   open.sid, sid, &packet);
 
     len = ngx_socketio_eio_open(NULL, &packet);
@@ -406,8 +384,8 @@ ngx_http_socketio_ws_respond(ngx_http_request_t *r, ngx_str_t *key)
     value.len = ngx_socketio_base64_encode(p, digest, sizeof(digest));
     value.data = p;
 
-    if (ngx_http_socketio_ws_push(r, "Upgrade", &upgrade) != NGX_OK
-        || ngx_http_socketio_ws_push(r, "Sec-WebSocket-Accept", &value)
+    if (ngx_http_socketio_add_header(r, "Upgrade", &upgrade) != NGX_OK
+        || ngx_http_socketio_add_header(r, "Sec-WebSocket-Accept", &value)
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

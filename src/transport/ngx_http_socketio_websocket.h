@@ -95,13 +95,14 @@ typedef struct {
     unsigned                        shut:1;     /* written all there will be */
     unsigned                        slow:1;
     unsigned                        error:1;    /* close now */
-    unsigned                        start_msec:16;
+    unsigned                        reason:8;   /* for the access log */
 
     /* "at" is also the deadline of a probe and of a Close */
     ngx_socketio_eio_beat_t         beat;
 
-    /* for the access log */
+    /* for the access log, too */
     time_t                          start_sec;
+    ngx_msec_t                      start_msec;
     ngx_str_t                       line;       /* lies behind this */
 } ngx_http_socketio_ws_t;
 

@@ -187,8 +187,23 @@ void
 ngx_http_socketio_ws_part(ngx_http_socketio_ws_t *ws,
     ngx_socketio_eio_event_e event)
 {
+    ngx_uint_t  reason;
+
     if (ws->noted) {
         ws->noted = 0;
+
+        if (ngx_socketio_websocket_look(ws->local.zone, &ws->local.session,
+                                        &reason)
+            == NGX_OK
+            && ws->established)
+        {
+            reason = (event == NGX_SOCKETIO_EIO_EV_WS_CLOSE)
+                     ? NGX_SOCKETIO_REASON_TRANSPORT_CLOSE
+                     : NGX_SOCKETIO_REASON_TRANSPORT_ERROR;
+        }
+
+        ws->reason = (unsigned) reason;
+
         ngx_socketio_websocket_gone(ws->local.zone, &ws->local.session,
                                     ws->local.handle, event,
                                     ngx_http_socketio_ws_now());
@@ -375,8 +390,9 @@ ngx_http_socketio_ws_free(ngx_http_socketio_ws_t *ws)
 static void
 ngx_http_socketio_ws_log(ngx_http_socketio_ws_t *ws)
 {
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
+    ngx_connection_t         *c;
+    ngx_http_request_t       *r;
+    ngx_http_socketio_ctx_t  *ctx;
 
     c = ws->connection;
     c->data = ws->hc;
@@ -405,6 +421,14 @@ ngx_http_socketio_ws_log(ngx_http_socketio_ws_t *ws)
     r->http_version = NGX_HTTP_VERSION_11;
     r->headers_out.status = NGX_HTTP_SWITCHING_PROTOCOLS;
     r->header_sent = 1;
+
+    ctx = ngx_http_socketio_ctx(r);
+
+    if (ctx) {
+        ngx_str_set(&ctx->transport, "websocket");
+        ngx_str_set(&ctx->eio, "4");
+        ctx->reason = *ngx_socketio_reason(ws->reason);
+    }
 
     ngx_http_free_request(r, 0);
 }

@@ -304,7 +304,7 @@ ngx_http_socketio_ws_queue(ngx_http_socketio_ws_t *ws,
         pin = ngx_socketio_pin(ws->local.zone, &node);
 
         if (pin == NULL) {
-            ngx_socketio_pin_none(ws->local.zone, node, n);
+            ngx_socketio_pin_none(ws->local.zone, node, n - 1);
             return NGX_ERROR;
         }
 
