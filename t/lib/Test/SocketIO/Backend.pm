@@ -153,6 +153,8 @@ sub wait_events ($self, $type, $n, $timeout = 5) {
 
 # The reason of the disconnect of socket $sid, waited for; undef if none.
 sub reason ($self, $sid, $timeout = 5) {
+    return undef unless defined $sid;
+
     my $e = Test::SocketIO::eventually(sub {
         my ($d) = grep { $_->{sid} eq $sid } $self->events('disconnect');
         return $d;
