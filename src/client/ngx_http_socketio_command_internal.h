@@ -74,6 +74,24 @@ void ngx_http_socketio_command_value(ngx_http_socketio_run_t *run,
 ngx_int_t ngx_http_socketio_command_packet(ngx_http_socketio_run_t *run,
     ngx_uint_t ack, ngx_http_socketio_packet_t *packet);
 
+/* to ngx_socketio_name_t; NGX_DONE: no such field */
+ngx_int_t ngx_http_socketio_command_room_list(ngx_http_socketio_run_t *run,
+    char *field, ngx_array_t *rooms);
+/* whether it is not too large to be kept with a socket */
+ngx_int_t ngx_http_socketio_command_size(ngx_http_socketio_run_t *run,
+    ngx_str_t *data);
+/* the caller frees frames->data */
+ngx_int_t ngx_http_socketio_command_frames(ngx_http_socketio_run_t *run,
+    ngx_http_socketio_packet_t *packet, ngx_str_t *frames);
+
+/* the commands that answer an event */
+ngx_int_t ngx_http_socketio_command_accept(ngx_http_socketio_run_t *run);
+ngx_int_t ngx_http_socketio_command_reject(ngx_http_socketio_run_t *run);
+ngx_int_t ngx_http_socketio_command_ack(ngx_http_socketio_run_t *run);
+
+/* the result, from what the store returned; "count": if that is NGX_OK */
+ngx_int_t ngx_http_socketio_command_done(ngx_http_socketio_run_t *run,
+    ngx_int_t rc, ngx_uint_t count);
 /* always NGX_DECLINED */
 ngx_int_t ngx_http_socketio_command_error(ngx_http_socketio_run_t *run,
     char *code, char *message);

@@ -15,6 +15,8 @@
 static ngx_int_t ngx_http_socketio_command_id_parse(
     ngx_http_socketio_run_t *run, json_t *value);
 static ngx_int_t ngx_http_socketio_command_nsp(ngx_http_socketio_run_t *run);
+static ngx_int_t ngx_http_socketio_command_in(ngx_http_socketio_run_t *run,
+    char *room, ngx_array_t *words);
 static ngx_int_t ngx_http_socketio_command_words(ngx_http_socketio_run_t *run,
     char *field, ngx_array_t *words);
 static ngx_int_t ngx_http_socketio_command_all(ngx_http_socketio_run_t *run);
@@ -144,18 +146,11 @@ ngx_http_socketio_command_nsp(ngx_http_socketio_run_t *run)
 ngx_int_t
 ngx_http_socketio_command_target(ngx_http_socketio_run_t *run, char *room)
 {
-    char                   *fields[3];
     ngx_int_t               rc;
-    ngx_uint_t              i, given;
     ngx_array_t             words, except;
     ngx_socketio_target_t  *target;
 
     target = &run->target;
-    given = 0;
-
-    fields[0] = room;
-    fields[1] = "in";
-    fields[2] = "sid";
 
     if (ngx_array_init(&words, run->pool, 4, sizeof(ngx_socketio_word_t))
         != NGX_OK
@@ -165,40 +160,14 @@ ngx_http_socketio_command_target(ngx_http_socketio_run_t *run, char *room)
         return NGX_BUSY;
     }
 
-    for (i = 0; i < 3; i++) {
-        rc = ngx_http_socketio_command_words(run, fields[i], &words);
+    rc = ngx_http_socketio_command_in(run, room, &words);
 
-        if (rc == NGX_OK) {
-            given = 1;
-
-        } else if (rc != NGX_DONE) {
-            return rc;
-        }
+    if (rc == NGX_OK) {
+        rc = ngx_http_socketio_command_words(run, "except", &except);
     }
-
-    rc = ngx_http_socketio_command_words(run, "except", &except);
 
     if (rc != NGX_OK && rc != NGX_DONE) {
         return rc;
-    }
-
-    rc = ngx_http_socketio_command_all(run);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (target->all && given) {
-        return ngx_http_socketio_command_error(run, "bad_target",
-                                       "all is given beside rooms or sids");
-    }
-
-    if (!target->all && !given) {
-        rc = ngx_http_socketio_command_own(run, &words);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
     }
 
     if (!target->all && words.nelts == 0) {
@@ -213,6 +182,52 @@ ngx_http_socketio_command_target(ngx_http_socketio_run_t *run, char *room)
     target->nexcept = except.nelts;
 
     return NGX_OK;
+}
+
+
+/* rooms and sids, all, or the socket of the event */
+
+static ngx_int_t
+ngx_http_socketio_command_in(ngx_http_socketio_run_t *run, char *room,
+    ngx_array_t *words)
+{
+    char        *fields[3];
+    ngx_int_t    rc;
+    ngx_uint_t   i, given;
+
+    given = 0;
+
+    fields[0] = room;
+    fields[1] = "in";
+    fields[2] = "sid";
+
+    for (i = 0; i < 3; i++) {
+        rc = ngx_http_socketio_command_words(run, fields[i], words);
+
+        if (rc == NGX_OK) {
+            given = 1;
+
+        } else if (rc != NGX_DONE) {
+            return rc;
+        }
+    }
+
+    rc = ngx_http_socketio_command_all(run);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (run->target.all && given) {
+        return ngx_http_socketio_command_error(run, "bad_target",
+                                       "all is given beside rooms or sids");
+    }
+
+    if (run->target.all || given) {
+        return NGX_OK;
+    }
+
+    return ngx_http_socketio_command_own(run, words);
 }
 
 
