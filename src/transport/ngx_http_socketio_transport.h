@@ -13,23 +13,46 @@
 #include "proto/ngx_socketio_eio.h"
 
 
-/* what the query of a request says; strings are decoded, in r->pool */
+/* what the query of a request says */
 
 typedef struct {
     ngx_uint_t                      transport;  /* NGX_HTTP_SOCKETIO_... */
     unsigned                        has_sid:1;
     unsigned                        sid_ok:1;   /* of the sid's grammar */
+    unsigned                        eio4:1;     /* "EIO" is "4" */
     u_char                          sid[NGX_SOCKETIO_SID];
 } ngx_http_socketio_request_t;
 
 
+/*
+ * The module's ctx of a request in a "socketio" location; what the variables
+ * show in its access log.  A websocket's log request is made anew: its owner
+ * sets these again.
+ */
+
+typedef struct {
+    ngx_str_t                       transport;
+    ngx_str_t                       eio;
+    ngx_str_t                       reason;
+    ngx_str_t                       error;
+    unsigned                        upgrade:1;  /* a websocket handshake */
+    unsigned                        foreign:1;  /* of a page of another host */
+} ngx_http_socketio_ctx_t;
+
+
+/* the ctx, made if there is none; NULL: no memory */
+ngx_http_socketio_ctx_t *ngx_http_socketio_ctx(ngx_http_request_t *r);
+
 /* the content handler of a "socketio" location */
 ngx_int_t ngx_http_socketio_handler(ngx_http_request_t *r);
 
-/* a JSON error, or for websockets a plain one; returns what a handler may */
+/*
+ * A JSON error, or for websockets a plain one; returns what a handler may.
+ * "context", static text, says more to the log.
+ */
 ngx_int_t ngx_http_socketio_error(ngx_http_request_t *r, ngx_uint_t code,
     char *context);
-/* an empty answer with this status and no content type */
+/* an empty answer with this status; 503 has a Retry-After */
 ngx_int_t ngx_http_socketio_empty(ngx_http_request_t *r, ngx_uint_t status);
 
 /*
@@ -50,6 +73,49 @@ ngx_int_t ngx_http_socketio_polling_get(ngx_http_request_t *r,
     ngx_http_socketio_loc_conf_t *conf, u_char *sid);
 ngx_int_t ngx_http_socketio_polling_post(ngx_http_request_t *r,
     ngx_http_socketio_loc_conf_t *conf, u_char *sid);
+
+/*
+ * An answer with this body, which must live as long as r->pool; "no-store"
+ * goes with it.  "length" is of the type without its parameters.
+ */
+ngx_int_t ngx_http_socketio_reply(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *type, size_t length, ngx_chain_t *body);
+/* NGX_OK; NGX_ERROR: no memory.  The strings are not copied. */
+ngx_int_t ngx_http_socketio_add_header(ngx_http_request_t *r, char *name,
+    ngx_str_t *value);
+
+/*
+ * Whether a page of the request's Origin may connect.  Adds the headers of
+ * CORS, whatever the answer will be, and sets ctx->foreign.  NGX_OK;
+ * NGX_DECLINED: it may not; NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_socketio_origin(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_ctx_t *ctx);
+/* the value of a header, its name in lower case; NULL: not there */
+ngx_str_t *ngx_http_socketio_header(ngx_http_request_t *r, char *name,
+    size_t len);
+
+/*
+ * Walks over a query: *pos starts as its beginning, *dst as memory for as
+ * many bytes; both advance.  Key and value are decoded as forms are.  "raw" is
+ * the value as it stands in the query.  NGX_OK, NGX_DONE.
+ */
+ngx_int_t ngx_http_socketio_query_next(u_char **pos, u_char *last,
+    u_char **dst, ngx_str_t *key, ngx_str_t *value, ngx_str_t *raw);
+/* reads the query and hides the session id in it; NGX_OK, NGX_ERROR */
+ngx_int_t ngx_http_socketio_query(ngx_http_request_t *r,
+    ngx_http_socketio_request_t *req, ngx_http_socketio_ctx_t *ctx);
+
+/*
+ * What is not UTF-8 in p..last becomes U+FFFD, as TextDecoder does it.  The
+ * result is in pool unless nothing had to be replaced.  NGX_OK, NGX_ERROR.
+ */
+ngx_int_t ngx_http_socketio_utf8(ngx_pool_t *pool, u_char **p, u_char **last);
+
+/* the handshake as the hooks see it, JSON members, 4 KB at most */
+ngx_int_t ngx_http_socketio_handshake_json(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf, ngx_uint_t transport,
+    ngx_str_t *json);
 
 /* sid: NULL for a new session */
 ngx_int_t ngx_http_socketio_websocket(ngx_http_request_t *r,

@@ -1,0 +1,359 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+/* Which requests are taken, and what a new session begins with. */
+
+
+#include "transport/ngx_http_socketio_transport.h"
+#include "proto/ngx_socketio_base64.h"
+
+#include <sys/random.h>
+
+
+static ngx_int_t ngx_http_socketio_admit(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_ctx_t *ctx,
+    ngx_http_socketio_request_t *req);
+static ngx_int_t ngx_http_socketio_admit_new(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_ctx_t *ctx,
+    ngx_http_socketio_request_t *req);
+static ngx_int_t ngx_http_socketio_admit_known(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_ctx_t *ctx,
+    ngx_http_socketio_request_t *req);
+static ngx_uint_t ngx_http_socketio_upgrading(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_socketio_origin_valid(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_socketio_is_preflight(ngx_http_request_t *r);
+static ngx_int_t ngx_http_socketio_preflight(ngx_http_request_t *r);
+static ngx_int_t ngx_http_socketio_random(u_char *p, size_t len);
+
+
+ngx_int_t
+ngx_http_socketio_handler(ngx_http_request_t *r)
+{
+    ngx_http_socketio_ctx_t       *ctx;
+    ngx_http_socketio_request_t    req;
+    ngx_http_socketio_loc_conf_t  *conf;
+
+    if (r != r->main) {
+        return NGX_HTTP_NOT_FOUND;
+    }
+
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_socketio_module);
+
+    ctx = ngx_http_socketio_ctx(r);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_http_socketio_query(r, &req, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* where websockets are off, an Upgrade is not even looked at */
+
+    ctx->upgrade = (conf->transports & NGX_HTTP_SOCKETIO_WEBSOCKET)
+                   && ngx_http_socketio_upgrading(r);
+
+    if (!ngx_http_socketio_origin_valid(r)) {
+        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST,
+                                       "invalid Origin");
+    }
+
+    switch (ngx_http_socketio_origin(r, conf, ctx)) {
+
+    case NGX_OK:
+        break;
+
+    case NGX_DECLINED:
+        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_FORBIDDEN,
+                                       "Origin is not in socketio_origins");
+
+    default:
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_http_socketio_is_preflight(r)) {
+        return ngx_http_socketio_preflight(r);
+    }
+
+    return ngx_http_socketio_admit(r, conf, ctx, &req);
+}
+
+
+/* the order of the checks is that of Node's server (engine.io, 2) */
+
+static ngx_int_t
+ngx_http_socketio_admit(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_ctx_t *ctx,
+    ngx_http_socketio_request_t *req)
+{
+    ngx_socketio_zone_t  *zone;
+
+    if (req->transport == 0) {
+        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_UNKNOWN_TRANSPORT,
+                                       NULL);
+    }
+
+    if (!(conf->transports & req->transport)) {
+        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_UNKNOWN_TRANSPORT,
+                                       "it is not in socketio_transports");
+    }
+
+    zone = conf->shm_zone->data;
+
+    if (ngx_socketio_worker_ready(zone) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "socketio: this worker has no slot in zone \"%V\" yet",
+                      &conf->shm_zone->shm.name);
+        return ngx_http_socketio_empty(r, NGX_HTTP_SERVICE_UNAVAILABLE);
+    }
+
+    if (req->has_sid) {
+        return ngx_http_socketio_admit_known(r, conf, ctx, req);
+    }
+
+    return ngx_http_socketio_admit_new(r, conf, ctx, req);
+}
+
+
+static ngx_int_t
+ngx_http_socketio_admit_known(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_ctx_t *ctx,
+    ngx_http_socketio_request_t *req)
+{
+    if (!req->sid_ok) {
+        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_UNKNOWN_SID, NULL);
+    }
+
+    if (!req->eio4) {
+        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST,
+                                       "EIO is not the session's");
+    }
+
+    if (ctx->upgrade != (req->transport == NGX_HTTP_SOCKETIO_WEBSOCKET)) {
+        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST,
+                                       "Upgrade and transport do not fit");
+    }
+
+    if (ctx->upgrade) {
+        return ngx_http_socketio_websocket(r, conf, req->sid);
+    }
+
+    switch (r->method) {
+
+    case NGX_HTTP_GET:
+        return ngx_http_socketio_polling_get(r, conf, req->sid);
+
+    case NGX_HTTP_POST:
+        return ngx_http_socketio_polling_post(r, conf, req->sid);
+
+    default:
+        /* no client does that: 400 where Node's server says 500 */
+        return ngx_http_socketio_empty(r, NGX_HTTP_BAD_REQUEST);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_socketio_admit_new(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_ctx_t *ctx,
+    ngx_http_socketio_request_t *req)
+{
+    if (r->method != NGX_HTTP_GET) {
+        return ngx_http_socketio_error(r,
+                                       NGX_SOCKETIO_EIO_BAD_HANDSHAKE_METHOD,
+                                       NULL);
+    }
+
+    if (ctx->upgrade != (req->transport == NGX_HTTP_SOCKETIO_WEBSOCKET)) {
+        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST,
+                                       "Upgrade and transport do not fit");
+    }
+
+    if (!req->eio4) {
+        return ngx_http_socketio_error(r,
+                                       NGX_SOCKETIO_EIO_UNSUPPORTED_VERSION,
+                                       "EIO is not in socketio_eio");
+    }
+
+    if (ctx->upgrade) {
+        return ngx_http_socketio_websocket(r, conf, NULL);
+    }
+
+    return ngx_http_socketio_polling_open(r, conf);
+}
+
+
+static ngx_uint_t
+ngx_http_socketio_upgrading(ngx_http_request_t *r)
+{
+    ngx_str_t  *value;
+
+    if (r->headers_in.upgrade == NULL) {
+        return 0;
+    }
+
+    value = &r->headers_in.upgrade->value;
+
+    return value->len == sizeof("websocket") - 1
+           && ngx_strncasecmp(value->data, (u_char *) "websocket", value->len)
+              == 0;
+}
+
+
+/* what an HTTP field value may hold (RFC 9110, 5.5), INVALID_ORIGIN in Node */
+
+static ngx_uint_t
+ngx_http_socketio_origin_valid(ngx_http_request_t *r)
+{
+    size_t      i;
+    u_char      ch;
+    ngx_str_t  *value;
+
+    value = ngx_http_socketio_header(r, "origin", sizeof("origin") - 1);
+
+    for (i = 0; value && i < value->len; i++) {
+        ch = value->data[i];
+
+        if ((ch < 0x20 && ch != '\t') || ch == 0x7f) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/*
+ * A preflight (Fetch, 4.8), which is answered whatever the query says, but
+ * only to pages that are allowed: others have been refused by now.
+ */
+
+static ngx_uint_t
+ngx_http_socketio_is_preflight(ngx_http_request_t *r)
+{
+    return r->method == NGX_HTTP_OPTIONS
+           && ngx_http_socketio_header(r, "origin", sizeof("origin") - 1)
+           && ngx_http_socketio_header(r, "access-control-request-method",
+                               sizeof("access-control-request-method") - 1);
+}
+
+
+static ngx_int_t
+ngx_http_socketio_preflight(ngx_http_request_t *r)
+{
+    ngx_str_t   value, *headers;
+
+    ngx_str_set(&value, "GET,POST");
+
+    if (ngx_http_socketio_add_header(r, "Access-Control-Allow-Methods",
+                                     &value)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    headers = ngx_http_socketio_header(r, "access-control-request-headers",
+                              sizeof("access-control-request-headers") - 1);
+
+    if (headers
+        && ngx_http_socketio_add_header(r, "Access-Control-Allow-Headers",
+                                        headers)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_str_set(&value, "Access-Control-Request-Headers");
+
+    if (headers
+        && ngx_http_socketio_add_header(r, "Vary", &value) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_socketio_empty(r, NGX_HTTP_NO_CONTENT);
+}
+
+
+ngx_int_t
+ngx_http_socketio_handshake(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf, ngx_uint_t transport,
+    ngx_socketio_open_t *open)
+{
+    ngx_memzero(open, sizeof(ngx_socketio_open_t));
+
+    if (ngx_http_socketio_random(open->sid, NGX_SOCKETIO_SID) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ALERT, r->connection->log, ngx_errno,
+                      "getrandom() failed");
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_socketio_handshake_json(r, conf, transport,
+                                         &open->handshake)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    open->location = conf->number;
+    open->transport = (transport == NGX_HTTP_SOCKETIO_WEBSOCKET)
+                      ? NGX_SOCKETIO_EIO_WEBSOCKET
+                      : NGX_SOCKETIO_EIO_POLLING;
+    open->interval = conf->ping_interval;
+    open->timeout = conf->ping_timeout;
+    open->connect_timeout = conf->connect_timeout;
+    open->outbox_max = conf->send_packets;
+    open->outbox_max_bytes = conf->send_bytes;
+    open->inbox_max = conf->queue_events;
+    open->inbox_max_bytes = conf->queue_bytes;
+    open->sessions_max = conf->max_sessions;
+    open->hooked = (conf->hooks != NULL);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_socketio_random(u_char *p, size_t len)
+{
+    ssize_t  n;
+
+    while (len) {
+        n = getrandom(p, len, 0);
+
+        if (n <= 0) {
+            if (n == -1 && ngx_errno == NGX_EINTR) {
+                continue;
+            }
+
+            return NGX_ERROR;
+        }
+
+        p += n;
+        len -= n;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_socketio_open_packet(ngx_http_socketio_loc_conf_t *conf,
+    ngx_uint_t transport, u_char *sid, u_char *sid_text,
+    ngx_socketio_eio_open_t *packet)
+{
+    ngx_memzero(packet, sizeof(ngx_socketio_eio_open_t));
+
+    ngx_socketio_base64url_encode(sid_text, sid, NGX_SOCKETIO_SID);
+
+    packet->sid.len = NGX_SOCKETIO_SID_TEXT;
+    packet->sid.data = sid_text;
+    packet->ping_interval = conf->ping_interval;
+    packet->ping_timeout = conf->ping_timeout;
+    packet->max_payload = conf->max_payload;
+    packet->upgrade = transport == NGX_HTTP_SOCKETIO_POLLING
+                      && (conf->transports & NGX_HTTP_SOCKETIO_WEBSOCKET);
+}

@@ -1,0 +1,506 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+/*
+ * What hooks are told of a handshake.  It stays in the zone as long as its
+ * session, so that it has a limit: first headers are left out, whole ones,
+ * then keys of the query, then the query of the url.
+ */
+
+
+#include "transport/ngx_http_socketio_transport.h"
+#include "proto/ngx_socketio_json.h"
+
+
+#define NGX_HTTP_SOCKETIO_QUERY_KEYS  64
+
+
+typedef struct {
+    ngx_pool_t   *pool;
+    u_char       *p;
+    u_char       *last;
+    unsigned      full:1;
+    unsigned      cut:1;
+} ngx_http_socketio_json_t;
+
+
+static void ngx_http_socketio_json_raw(ngx_http_socketio_json_t *j,
+    char *text);
+static ngx_int_t ngx_http_socketio_json_string(ngx_http_socketio_json_t *j,
+    ngx_str_t *text);
+static ngx_int_t ngx_http_socketio_json_member(ngx_http_socketio_json_t *j,
+    ngx_str_t *name, ngx_str_t *value, ngx_uint_t first);
+static ngx_int_t ngx_http_socketio_json_fixed(ngx_http_socketio_json_t *j,
+    ngx_http_request_t *r, ngx_uint_t transport);
+static ngx_int_t ngx_http_socketio_json_url(ngx_http_socketio_json_t *j,
+    ngx_http_request_t *r);
+static ngx_int_t ngx_http_socketio_json_query(ngx_http_socketio_json_t *j,
+    ngx_http_request_t *r);
+static ngx_int_t ngx_http_socketio_json_headers(ngx_http_socketio_json_t *j,
+    ngx_http_request_t *r, ngx_http_socketio_loc_conf_t *conf);
+static ngx_int_t ngx_http_socketio_json_header(ngx_http_request_t *r,
+    ngx_http_socketio_header_t *header, ngx_str_t *value);
+static ngx_int_t ngx_http_socketio_json_joined(ngx_http_request_t *r,
+    ngx_str_t *name, ngx_str_t *value);
+static ngx_uint_t ngx_http_socketio_json_private(ngx_http_request_t *r,
+    ngx_str_t *name, ngx_str_t *value);
+
+
+ngx_int_t
+ngx_http_socketio_handshake_json(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf, ngx_uint_t transport, ngx_str_t *json)
+{
+    u_char                    *buf;
+    ngx_http_socketio_json_t   j;
+
+    buf = ngx_pnalloc(r->pool, NGX_HTTP_SOCKETIO_HANDSHAKE_MAX);
+    if (buf == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&j, sizeof(ngx_http_socketio_json_t));
+
+    /* room for what must follow a cut: the ends of "query" and "headers" */
+
+    j.pool = r->pool;
+    j.p = buf;
+    j.last = buf + NGX_HTTP_SOCKETIO_HANDSHAKE_MAX
+             - sizeof(",\"url\":\"\",\"query\":{},\"headers\":{}");
+
+    if (ngx_http_socketio_json_fixed(&j, r, transport) != NGX_OK
+        || ngx_http_socketio_json_url(&j, r) != NGX_OK
+        || ngx_http_socketio_json_query(&j, r) != NGX_OK
+        || ngx_http_socketio_json_headers(&j, r, conf) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (j.cut) {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "socketio: the handshake is longer than %d bytes, "
+                      "the hook gets a part of it",
+                      NGX_HTTP_SOCKETIO_HANDSHAKE_MAX);
+    }
+
+    json->data = buf;
+    json->len = j.p - buf;
+
+    return NGX_OK;
+}
+
+
+/* literals of ours: beyond "last" only where room was left for them */
+
+static void
+ngx_http_socketio_json_raw(ngx_http_socketio_json_t *j, char *text)
+{
+    j->p = ngx_cpymem(j->p, text, ngx_strlen(text));
+}
+
+
+/* with its quotes; sets j->full, and writes nothing, if there is no room */
+
+static ngx_int_t
+ngx_http_socketio_json_string(ngx_http_socketio_json_t *j, ngx_str_t *text)
+{
+    u_char  *p, *last;
+    size_t   len;
+
+    p = text->data;
+    last = p + text->len;
+
+    if (text->len > NGX_HTTP_SOCKETIO_HANDSHAKE_MAX) {
+        j->full = 1;
+        return NGX_OK;
+    }
+
+    if (ngx_http_socketio_utf8(j->pool, &p, &last) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    len = ngx_socketio_json_escape_len(p, last - p);
+
+    if (len + 2 > (size_t) (j->last - j->p) || j->p > j->last) {
+        j->full = 1;
+        return NGX_OK;
+    }
+
+    *j->p++ = '"';
+    j->p += ngx_socketio_json_escape(j->p, p, last - p);
+    *j->p++ = '"';
+
+    return NGX_OK;
+}
+
+
+/* a whole member or nothing of it */
+
+static ngx_int_t
+ngx_http_socketio_json_member(ngx_http_socketio_json_t *j, ngx_str_t *name,
+    ngx_str_t *value, ngx_uint_t first)
+{
+    u_char  *start;
+
+    start = j->p;
+    j->full = 0;
+
+    if (j->last - j->p < 2) {
+        j->cut = 1;
+        return NGX_DECLINED;
+    }
+
+    if (!first) {
+        *j->p++ = ',';
+    }
+
+    if (ngx_http_socketio_json_string(j, name) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (!j->full && j->p < j->last) {
+        *j->p++ = ':';
+
+        if (ngx_http_socketio_json_string(j, value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+    } else {
+        j->full = 1;
+    }
+
+    if (j->full) {
+        j->p = start;
+        j->cut = 1;
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_socketio_json_fixed(ngx_http_socketio_json_t *j,
+    ngx_http_request_t *r, ngx_uint_t transport)
+{
+    uint64_t     ms;
+    ngx_time_t  *tp;
+
+    ngx_http_socketio_json_raw(j, "\"address\":");
+
+    if (ngx_http_socketio_json_string(j, &r->connection->addr_text)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+#if (NGX_HTTP_SSL)
+    ngx_http_socketio_json_raw(j, r->connection->ssl ? ",\"secure\":true"
+                                                     : ",\"secure\":false");
+#else
+    ngx_http_socketio_json_raw(j, ",\"secure\":false");
+#endif
+
+    tp = ngx_timeofday();
+    ms = (uint64_t) tp->sec * 1000 + tp->msec;
+
+    ngx_http_socketio_json_raw(j, ",\"time\":");
+    j->p += ngx_socketio_json_uint(j->p, ms);
+
+    ngx_http_socketio_json_raw(j, ",\"transport\":");
+    ngx_http_socketio_json_raw(j, transport == NGX_HTTP_SOCKETIO_WEBSOCKET
+                                  ? "\"websocket\"" : "\"polling\"");
+    ngx_http_socketio_json_raw(j, ",\"eio\":4");
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_socketio_json_url(ngx_http_socketio_json_t *j, ngx_http_request_t *r)
+{
+    u_char     *p;
+    ngx_str_t   url;
+
+    url = r->unparsed_uri;
+
+    ngx_http_socketio_json_raw(j, ",\"url\":");
+
+    /* the query comes once more: half of the space is for the first one */
+
+    j->full = (url.len > NGX_HTTP_SOCKETIO_HANDSHAKE_MAX / 2);
+
+    if (!j->full && ngx_http_socketio_json_string(j, &url) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (!j->full) {
+        return NGX_OK;
+    }
+
+    j->cut = 1;
+    j->full = 0;
+
+    p = ngx_strlchr(url.data, url.data + url.len, '?');
+    if (p) {
+        url.len = p - url.data;
+    }
+
+    url.len = ngx_min(url.len, NGX_HTTP_SOCKETIO_HANDSHAKE_MAX / 8);
+
+    return ngx_http_socketio_json_string(j, &url);
+}
+
+
+static ngx_int_t
+ngx_http_socketio_json_query(ngx_http_socketio_json_t *j,
+    ngx_http_request_t *r)
+{
+    u_char      *p, *last, *dst;
+    ngx_int_t    rc;
+    ngx_str_t    key[NGX_HTTP_SOCKETIO_QUERY_KEYS];
+    ngx_str_t    value[NGX_HTTP_SOCKETIO_QUERY_KEYS], raw;
+    ngx_uint_t   i, k, n, first;
+
+    ngx_http_socketio_json_raw(j, ",\"query\":{");
+
+    n = 0;
+
+    if (r->args.len) {
+        p = r->args.data;
+        last = p + r->args.len;
+
+        dst = ngx_pnalloc(j->pool, r->args.len);
+        if (dst == NULL) {
+            return NGX_ERROR;
+        }
+
+        while (n < NGX_HTTP_SOCKETIO_QUERY_KEYS
+               && ngx_http_socketio_query_next(&p, last, &dst, &key[n],
+                                               &value[n], &raw)
+                  == NGX_OK)
+        {
+            n++;
+        }
+
+        j->cut |= (p != last);
+    }
+
+    first = 1;
+
+    for (i = 0; i < n; i++) {
+
+        /* the last one of a key counts */
+
+        for (k = i + 1; k < n; k++) {
+            if (key[k].len == key[i].len
+                && ngx_memcmp(key[k].data, key[i].data, key[i].len) == 0)
+            {
+                break;
+            }
+        }
+
+        if (k < n || (key[i].len == 3 && ngx_memcmp(key[i].data, "sid", 3)
+                                          == 0))
+        {
+            continue;
+        }
+
+        rc = ngx_http_socketio_json_member(j, &key[i], &value[i], first);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (rc == NGX_OK) {
+            first = 0;
+        }
+    }
+
+    ngx_http_socketio_json_raw(j, "}");
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_socketio_json_headers(ngx_http_socketio_json_t *j,
+    ngx_http_request_t *r, ngx_http_socketio_loc_conf_t *conf)
+{
+    ngx_int_t                    rc;
+    ngx_str_t                    value;
+    ngx_uint_t                   i, first;
+    ngx_http_socketio_header_t  *header;
+
+    ngx_http_socketio_json_raw(j, ",\"headers\":{");
+
+    first = 1;
+    header = conf->headers->elts;
+
+    for (i = 0; i < conf->headers->nelts; i++) {
+
+        rc = ngx_http_socketio_json_header(r, &header[i], &value);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (rc == NGX_DECLINED) {
+            continue;
+        }
+
+        rc = ngx_http_socketio_json_member(j, &header[i].name, &value, first);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (rc == NGX_OK) {
+            first = 0;
+        }
+    }
+
+    ngx_http_socketio_json_raw(j, "}");
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_socketio_json_header(ngx_http_request_t *r,
+    ngx_http_socketio_header_t *header, ngx_str_t *value)
+{
+    ngx_int_t  rc;
+
+    if (header->value) {
+        return ngx_http_complex_value(r, header->value, value);
+    }
+
+    rc = ngx_http_socketio_json_joined(r, &header->name, value);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_http_socketio_json_private(r, &header->name, value)) {
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+/* all fields of this name as one (RFC 9110, 5.3; RFC 9113, 8.2.3) */
+
+static ngx_int_t
+ngx_http_socketio_json_joined(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value)
+{
+    u_char           *p;
+    size_t            len;
+    ngx_uint_t        i, n, cookie;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    len = 0;
+    n = 0;
+    p = NULL;
+    cookie = (name->len == 6 && ngx_memcmp(name->data, "cookie", 6) == 0);
+
+again:
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].key.len != name->len
+                || ngx_strncasecmp(h[i].key.data, name->data, name->len) != 0)
+            {
+                continue;
+            }
+
+            if (p == NULL) {
+                *value = h[i].value;
+                len += value->len + 2;
+                n++;
+                continue;
+            }
+
+            if (p != value->data) {
+                *p++ = cookie ? ';' : ',';
+                *p++ = ' ';
+            }
+
+            p = ngx_cpymem(p, h[i].value.data, h[i].value.len);
+        }
+    }
+
+    if (n == 0) {
+        return NGX_DECLINED;
+    }
+
+    if (n > 1 && p == NULL) {
+        p = ngx_pnalloc(r->pool, len);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        value->data = p;
+        goto again;
+    }
+
+    if (p) {
+        value->len = p - value->data;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * With "socketio_origins *" a page of another host may connect, but must not
+ * act for its visitor: what the browser adds by itself is not passed on.
+ */
+
+static ngx_uint_t
+ngx_http_socketio_json_private(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value)
+{
+    ngx_uint_t                     i;
+    ngx_http_socketio_ctx_t       *ctx;
+    ngx_http_socketio_origin_t    *origin;
+    ngx_http_socketio_loc_conf_t  *conf;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_socketio_module);
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_socketio_module);
+
+    if (ctx == NULL || !ctx->foreign || conf->origins == NULL) {
+        return 0;
+    }
+
+    origin = conf->origins->elts;
+
+    for (i = 0; i < conf->origins->nelts; i++) {
+        if (origin[i].any) {
+            break;
+        }
+    }
+
+    if (i == conf->origins->nelts) {
+        return 0;
+    }
+
+    if (name->len == 6 && ngx_memcmp(name->data, "cookie", 6) == 0) {
+        return 1;
+    }
+
+    if (name->len == 13 && ngx_memcmp(name->data, "authorization", 13) == 0) {
+        return value->len < 7
+               || ngx_strncasecmp(value->data, (u_char *) "bearer ", 7) != 0;
+    }
+
+    return 0;
+}
