@@ -14,6 +14,8 @@ static ngx_int_t ngx_http_socketio_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_socketio_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_socketio_init_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_socketio_bind(ngx_cycle_t *cycle);
+static void ngx_http_socketio_leave(ngx_socketio_zone_t *zone);
+static void ngx_http_socketio_shutdown(ngx_event_t *ev);
 static void ngx_http_socketio_exit_process(ngx_cycle_t *cycle);
 
 
@@ -52,6 +54,7 @@ ngx_module_t  ngx_http_socketio_module = {
 
 static ngx_http_socketio_main_conf_t  *ngx_http_socketio_current;
 static ngx_uint_t                      ngx_http_socketio_bound;
+static ngx_event_t                     ngx_http_socketio_end;
 
 
 ngx_http_socketio_loc_conf_t *
@@ -156,12 +159,47 @@ ngx_http_socketio_bind(ngx_cycle_t *cycle)
 
     for (i = 0; i < ngx_http_socketio_current->zones.nelts; i++) {
         zones[i]->inbox = ngx_http_socketio_lane_inbox;
+        zones[i]->leave = ngx_http_socketio_leave;
     }
 
     ngx_http_socketio_bound = 1;
 
     return ngx_socketio_worker_init(cycle, zones,
                                     ngx_http_socketio_current->zones.nelts);
+}
+
+
+/*
+ * A graceful shutdown begins: others take the inboxes.  nginx's own timer for
+ * the end of it does not know of backend calls in flight.
+ */
+
+static void
+ngx_http_socketio_leave(ngx_socketio_zone_t *zone)
+{
+    ngx_core_conf_t  *ccf;
+
+    ngx_http_socketio_lane_leave();
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(ngx_cycle->conf_ctx,
+                                           ngx_core_module);
+
+    if (ccf->shutdown_timeout && !ngx_http_socketio_end.timer_set) {
+        ngx_http_socketio_end.handler = ngx_http_socketio_shutdown;
+        ngx_http_socketio_end.log = ngx_cycle->log;
+        ngx_http_socketio_end.data = &ngx_http_socketio_end;
+        ngx_http_socketio_end.cancelable = 1;
+
+        ngx_add_timer(&ngx_http_socketio_end, ccf->shutdown_timeout);
+    }
+}
+
+
+static void
+ngx_http_socketio_shutdown(ngx_event_t *ev)
+{
+    ngx_http_socketio_call_abort_all();
+    ngx_http_socketio_lane_leave();
 }
 
 

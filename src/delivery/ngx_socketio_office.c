@@ -447,6 +447,7 @@ ngx_socketio_office_leave(ngx_socketio_office_t *office)
     ngx_socketio_local_t  *local;
 
     ngx_socketio_slot_exiting(office->zone);
+    office->zone->leave(office->zone);
 
     for (i = 0; i < office->nhandles; i++) {
         local = office->handles[i];
