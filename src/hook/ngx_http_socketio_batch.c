@@ -6,7 +6,6 @@
 
 #include "hook/ngx_http_socketio_lane_internal.h"
 #include "store/ngx_socketio_bytes.h"
-#include "store/ngx_socketio_exchange.h"
 #include "proto/ngx_socketio_json.h"
 
 
@@ -40,11 +39,6 @@ static ngx_int_t ngx_http_socketio_batch_address(
     ngx_pool_t *pool);
 static ngx_int_t ngx_http_socketio_batch_text(
     ngx_http_socketio_batch_t *batch, char *text, size_t len);
-static ngx_int_t ngx_http_socketio_batch_drop(
-    ngx_http_socketio_owned_t *session, ngx_socketio_entry_t *entry,
-    ngx_uint_t accept);
-static ngx_int_t ngx_http_socketio_batch_abandon(
-    ngx_http_socketio_owned_t *session);
 
 
 static ngx_http_socketio_lane_event_t  ngx_http_socketio_batched;
@@ -63,7 +57,7 @@ ngx_http_socketio_batch_take(ngx_http_socketio_lane_t *lane,
     ngx_http_socketio_batch_t  *b;
 
     if (conf == NULL) {
-        return ngx_http_socketio_batch_abandon(session);
+        return ngx_http_socketio_result_abandon(session);
     }
 
     session->n = 0;
@@ -164,10 +158,10 @@ ngx_http_socketio_batch_entries(ngx_http_socketio_lane_t *lane,
 
             if (rc == NGX_DECLINED) {
                 /* it needed no request */
-                rc = ngx_http_socketio_batch_drop(session, &entries[i], 1);
+                rc = ngx_http_socketio_result_drop(session, &entries[i], 1);
 
             } else if (rc == NGX_ABORT) {
-                rc = ngx_http_socketio_batch_drop(session, &entries[i], 0);
+                rc = ngx_http_socketio_result_drop(session, &entries[i], 0);
             }
 
             if (rc == NGX_DONE) {
@@ -565,68 +559,4 @@ ngx_http_socketio_batch_close(ngx_http_socketio_batch_t *batch)
                     - p;
 
     return ngx_http_socketio_batch_text(batch, "\n]", 2);
-}
-
-
-/* its first entry gets no request; NGX_OK: more wait; NGX_DONE: freed */
-
-static ngx_int_t
-ngx_http_socketio_batch_drop(ngx_http_socketio_owned_t *session,
-    ngx_socketio_entry_t *entry, ngx_uint_t accept)
-{
-    ngx_int_t  rc;
-
-    rc = ngx_socketio_inbox_still_mine(session->zone, &session->id,
-                                       session->tenure);
-
-    if (rc == NGX_OK) {
-        ngx_http_socketio_result_local(session->zone, entry, accept);
-
-        rc = ngx_socketio_inbox_done(session->zone, &session->id,
-                                     session->tenure, 1);
-    }
-
-    if (rc == NGX_AGAIN) {
-        return NGX_OK;
-    }
-
-    ngx_http_socketio_lane_forget(session);
-
-    return NGX_DONE;
-}
-
-
-/* The location is gone from the configuration: nobody will ask for it. */
-
-static ngx_int_t
-ngx_http_socketio_batch_abandon(ngx_http_socketio_owned_t *session)
-{
-    ngx_uint_t            n;
-    ngx_socketio_entry_t  entry;
-
-    ngx_socketio_end(session->zone, &session->id,
-                     NGX_SOCKETIO_REASON_FORCED_SERVER, ngx_current_msec);
-
-    for ( ;; ) {
-        n = 1;
-
-        if (ngx_socketio_inbox_peek(session->zone, &session->id,
-                                    session->tenure, 0, &entry, &n)
-            != NGX_OK)
-        {
-            ngx_http_socketio_lane_forget(session);
-            return NGX_DONE;
-        }
-
-        if (n == 0) {
-            (void) ngx_socketio_inbox_done(session->zone, &session->id,
-                                           session->tenure, 0);
-            ngx_http_socketio_lane_forget(session);
-            return NGX_DONE;
-        }
-
-        if (ngx_http_socketio_batch_drop(session, &entry, 0) == NGX_DONE) {
-            return NGX_DONE;
-        }
-    }
 }

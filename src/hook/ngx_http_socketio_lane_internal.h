@@ -151,9 +151,15 @@ void ngx_http_socketio_result_run(ngx_http_socketio_batch_t *batch,
 void ngx_http_socketio_result_fail(ngx_http_socketio_batch_t *batch,
     ngx_http_socketio_loc_conf_t *conf,
     ngx_http_socketio_call_answer_t *answer, ngx_uint_t final);
-/* an entry without a hook: a connect is accepted or refused */
-void ngx_http_socketio_result_local(ngx_socketio_zone_t *zone,
+/*
+ * The session's first entry gets no request: a connect is accepted or refused
+ * here.  NGX_OK: more wait; NGX_DONE: the session has been freed.
+ */
+ngx_int_t ngx_http_socketio_result_drop(ngx_http_socketio_owned_t *session,
     ngx_socketio_entry_t *entry, ngx_uint_t accept);
+/* its location is gone from the configuration: ends and frees it; NGX_DONE */
+ngx_int_t ngx_http_socketio_result_abandon(
+    ngx_http_socketio_owned_t *session);
 
 /* looks for the next batch soon, unless one is in flight */
 void ngx_http_socketio_lane_post(ngx_http_socketio_lane_t *lane);

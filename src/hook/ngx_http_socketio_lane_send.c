@@ -11,6 +11,9 @@ static ngx_http_socketio_call_t *ngx_http_socketio_lane_call(
     ngx_http_socketio_batch_t *batch, ngx_http_socketio_loc_conf_t *conf);
 static void ngx_http_socketio_lane_answer(ngx_http_socketio_call_t *call,
     void *data);
+static ngx_uint_t ngx_http_socketio_lane_retriable(
+    ngx_http_socketio_batch_t *batch,
+    ngx_http_socketio_call_answer_t *answer);
 static ngx_int_t ngx_http_socketio_lane_again(
     ngx_http_socketio_batch_t *batch, ngx_http_socketio_loc_conf_t *conf,
     time_t retry_after);
@@ -128,34 +131,7 @@ ngx_http_socketio_lane_answer(ngx_http_socketio_call_t *call, void *data)
         return;
     }
 
-    retry = 0;
-
-    switch (answer->status) {
-
-    /* nginx says the first two if nobody answered: who knows what was done */
-
-    case NGX_HTTP_BAD_GATEWAY:
-    case NGX_HTTP_GATEWAY_TIME_OUT:
-        batch->heard = 1;
-
-        /* fall through */
-
-    case NGX_HTTP_SERVICE_UNAVAILABLE:
-    case NGX_HTTP_TOO_MANY_REQUESTS:
-        retry = 1;
-        break;
-
-    default:
-
-        if (answer->status == 0
-            || (answer->status < 300
-                && !answer->complete
-                && !answer->too_large))
-        {
-            batch->heard = 1;
-            retry = 1;
-        }
-    }
+    retry = ngx_http_socketio_lane_retriable(batch, answer);
 
     if (retry
         && ngx_http_socketio_lane_again(batch, conf, answer->retry_after)
@@ -176,6 +152,39 @@ ngx_http_socketio_lane_answer(ngx_http_socketio_call_t *call, void *data)
 
     ngx_http_socketio_lane_free(batch);
     ngx_http_socketio_lane_post(lane);
+}
+
+
+/* 1: the table of answers says, again; notes whether it may have been heard */
+
+static ngx_uint_t
+ngx_http_socketio_lane_retriable(ngx_http_socketio_batch_t *batch,
+    ngx_http_socketio_call_answer_t *answer)
+{
+    switch (answer->status) {
+
+    case NGX_HTTP_TOO_MANY_REQUESTS:
+    case NGX_HTTP_SERVICE_UNAVAILABLE:
+        return 1;
+
+    /* nginx says so if nobody answered: who knows what was done */
+
+    case NGX_HTTP_BAD_GATEWAY:
+    case NGX_HTTP_GATEWAY_TIME_OUT:
+        batch->heard = 1;
+        return 1;
+    }
+
+    if (answer->status == 0
+        || (answer->status < 300
+            && !answer->complete
+            && !answer->too_large))
+    {
+        batch->heard = 1;
+        return 1;
+    }
+
+    return 0;
 }
 
 

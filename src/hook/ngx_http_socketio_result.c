@@ -6,6 +6,7 @@
 
 #include "hook/ngx_http_socketio_lane_internal.h"
 #include "store/ngx_socketio_bytes.h"
+#include "store/ngx_socketio_exchange.h"
 #include "proto/ngx_socketio_json.h"
 
 
@@ -27,6 +28,8 @@ static void ngx_http_socketio_result_invalid(ngx_http_socketio_batch_t *batch,
 static void ngx_http_socketio_result_connects(
     ngx_http_socketio_batch_t *batch, ngx_uint_t accept, ngx_str_t *message,
     ngx_str_t *data, ngx_uint_t heard);
+static void ngx_http_socketio_result_local(ngx_socketio_zone_t *zone,
+    ngx_socketio_entry_t *entry, ngx_uint_t accept);
 static void ngx_http_socketio_result_log(ngx_http_socketio_batch_t *batch,
     ngx_http_socketio_call_answer_t *answer, ngx_uint_t final);
 
@@ -473,7 +476,67 @@ ngx_http_socketio_result_log(ngx_http_socketio_batch_t *batch,
 }
 
 
-void
+ngx_int_t
+ngx_http_socketio_result_drop(ngx_http_socketio_owned_t *session,
+    ngx_socketio_entry_t *entry, ngx_uint_t accept)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_socketio_inbox_still_mine(session->zone, &session->id,
+                                       session->tenure);
+
+    if (rc == NGX_OK) {
+        ngx_http_socketio_result_local(session->zone, entry, accept);
+
+        rc = ngx_socketio_inbox_done(session->zone, &session->id,
+                                     session->tenure, 1);
+    }
+
+    if (rc == NGX_AGAIN) {
+        return NGX_OK;
+    }
+
+    ngx_http_socketio_lane_forget(session);
+
+    return NGX_DONE;
+}
+
+
+ngx_int_t
+ngx_http_socketio_result_abandon(ngx_http_socketio_owned_t *session)
+{
+    ngx_uint_t            n;
+    ngx_socketio_entry_t  entry;
+
+    ngx_socketio_end(session->zone, &session->id,
+                     NGX_SOCKETIO_REASON_FORCED_SERVER, ngx_current_msec);
+
+    for ( ;; ) {
+        n = 1;
+
+        if (ngx_socketio_inbox_peek(session->zone, &session->id,
+                                    session->tenure, 0, &entry, &n)
+            != NGX_OK)
+        {
+            ngx_http_socketio_lane_forget(session);
+            return NGX_DONE;
+        }
+
+        if (n == 0) {
+            (void) ngx_socketio_inbox_done(session->zone, &session->id,
+                                           session->tenure, 0);
+            ngx_http_socketio_lane_forget(session);
+            return NGX_DONE;
+        }
+
+        if (ngx_http_socketio_result_drop(session, &entry, 0) == NGX_DONE) {
+            return NGX_DONE;
+        }
+    }
+}
+
+
+static void
 ngx_http_socketio_result_local(ngx_socketio_zone_t *zone,
     ngx_socketio_entry_t *entry, ngx_uint_t accept)
 {
