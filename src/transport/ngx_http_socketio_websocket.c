@@ -29,17 +29,15 @@ typedef struct {
 
 
 static ngx_int_t ngx_http_socketio_ws_check(ngx_http_request_t *r,
-    ngx_str_t *key);
-static ngx_int_t ngx_http_socketio_ws_refuse(ngx_http_request_t *r,
-    char *context);
+    ngx_str_t *key, char **context);
 static ngx_int_t ngx_http_socketio_ws_header(ngx_http_request_t *r,
     char *name, ngx_str_t *value);
 static ngx_http_socketio_ws_t *ngx_http_socketio_ws_create(
     ngx_http_request_t *r, ngx_http_socketio_loc_conf_t *conf);
 static ngx_int_t ngx_http_socketio_ws_open(ngx_http_request_t *r,
     ngx_http_socketio_ws_t *ws);
-static ngx_int_t ngx_http_socketio_ws_join(ngx_http_request_t *r,
-    ngx_http_socketio_ws_t *ws, u_char *sid);
+static ngx_int_t ngx_http_socketio_ws_join(ngx_http_socketio_ws_t *ws,
+    u_char *sid);
 static ngx_int_t ngx_http_socketio_ws_respond(ngx_http_request_t *r,
     ngx_str_t *key);
 static ngx_http_socketio_ws_detach_t *ngx_http_socketio_ws_detach_add(
@@ -55,18 +53,24 @@ ngx_int_t
 ngx_http_socketio_websocket(ngx_http_request_t *r,
     ngx_http_socketio_loc_conf_t *conf, u_char *sid)
 {
+    char                           *context;
     ngx_int_t                       rc;
     ngx_str_t                       key;
     ngx_http_socketio_ws_t         *ws;
     ngx_http_socketio_ws_detach_t  *d;
 
-    rc = ngx_http_socketio_ws_check(r, &key);
+    r->keepalive = 0;
 
-    if (rc != NGX_OK) {
-        return rc;
+    rc = ngx_http_socketio_ws_check(r, &key, &context);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST,
+                                       context);
     }
 
-    r->keepalive = 0;
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     if (ngx_socketio_worker_ready(conf->shm_zone->data) != NGX_OK) {
         return ngx_http_socketio_empty(r, NGX_HTTP_SERVICE_UNAVAILABLE);
@@ -89,11 +93,22 @@ ngx_http_socketio_websocket(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = sid ? ngx_http_socketio_ws_join(r, ws, sid)
+    rc = sid ? ngx_http_socketio_ws_join(ws, sid)
              : ngx_http_socketio_ws_open(r, ws);
 
-    if (rc != NGX_OK) {
-        return rc;
+    switch (rc) {
+
+    case NGX_OK:
+        break;
+
+    case NGX_DECLINED:
+        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_UNKNOWN_SID, NULL);
+
+    case NGX_BUSY:
+        return ngx_http_socketio_empty(r, NGX_HTTP_SERVICE_UNAVAILABLE);
+
+    default:
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     rc = ngx_http_socketio_ws_respond(r, &key);
@@ -109,14 +124,13 @@ ngx_http_socketio_websocket(ngx_http_request_t *r,
 }
 
 
-/* RFC 6455, section 4.2.1 */
+/* RFC 6455, section 4.2.1; NGX_OK, NGX_DECLINED: refuse it, NGX_ERROR */
 
 static ngx_int_t
-ngx_http_socketio_ws_check(ngx_http_request_t *r, ngx_str_t *key)
+ngx_http_socketio_ws_check(ngx_http_request_t *r, ngx_str_t *key,
+    char **context)
 {
-    ngx_str_t  value;
-
-    static ngx_str_t  version = ngx_string("13");
+    ngx_str_t  upgrade, connection, version, supported;
 
     /* the frames of HTTP/2 and 3 cannot be taken from their connection */
 
@@ -126,60 +140,44 @@ ngx_http_socketio_ws_check(ngx_http_request_t *r, ngx_str_t *key)
         || r->headers_in.content_length_n > 0
         || r->headers_in.chunked)
     {
-        return ngx_http_socketio_ws_refuse(r, "websocket: bad request");
+        *context = "not a GET of HTTP/1.1";
+        return NGX_DECLINED;
     }
 
-    if (ngx_http_socketio_ws_header(r, "upgrade", &value) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (ngx_socketio_ws_check_upgrade(&value) != NGX_OK) {
-        return ngx_http_socketio_ws_refuse(r, "websocket: bad Upgrade");
-    }
-
-    if (ngx_http_socketio_ws_header(r, "connection", &value) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (ngx_socketio_ws_check_connection(&value) != NGX_OK) {
-        return ngx_http_socketio_ws_refuse(r, "websocket: bad Connection");
-    }
-
-    if (ngx_http_socketio_ws_header(r, "sec-websocket-version", &value)
-        != NGX_OK)
+    if (ngx_http_socketio_ws_header(r, "upgrade", &upgrade) != NGX_OK
+        || ngx_http_socketio_ws_header(r, "connection", &connection) != NGX_OK
+        || ngx_http_socketio_ws_header(r, "sec-websocket-version", &version)
+           != NGX_OK
+        || ngx_http_socketio_ws_header(r, "sec-websocket-key", key) != NGX_OK)
     {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_ERROR;
     }
 
-    if (ngx_socketio_ws_check_version(&value) != NGX_OK) {
-
-        if (ngx_http_socketio_add_header(r, "Sec-WebSocket-Version", &version)
-            != NGX_OK)
-        {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        return ngx_http_socketio_ws_refuse(r, "websocket: bad version");
+    if (ngx_socketio_ws_check_upgrade(&upgrade) != NGX_OK) {
+        *context = "bad Upgrade";
+        return NGX_DECLINED;
     }
 
-    if (ngx_http_socketio_ws_header(r, "sec-websocket-key", key) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (ngx_socketio_ws_check_connection(&connection) != NGX_OK) {
+        *context = "bad Connection";
+        return NGX_DECLINED;
+    }
+
+    if (ngx_socketio_ws_check_version(&version) != NGX_OK) {
+        ngx_str_set(&supported, "13");
+        *context = "bad Sec-WebSocket-Version";
+
+        return ngx_http_socketio_add_header(r, "Sec-WebSocket-Version",
+                                            &supported)
+               == NGX_OK ? NGX_DECLINED : NGX_ERROR;
     }
 
     if (ngx_socketio_ws_check_key(key) != NGX_OK) {
-        return ngx_http_socketio_ws_refuse(r, "websocket: bad key");
+        *context = "bad Sec-WebSocket-Key";
+        return NGX_DECLINED;
     }
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_socketio_ws_refuse(ngx_http_request_t *r, char *context)
-{
-    r->keepalive = 0;
-
-    return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST, context);
 }
 
 
@@ -272,6 +270,8 @@ ngx_http_socketio_ws_create(ngx_http_request_t *r,
 }
 
 
+/* NGX_OK; NGX_BUSY: not now; NGX_ERROR */
+
 static ngx_int_t
 ngx_http_socketio_ws_open(ngx_http_request_t *r, ngx_http_socketio_ws_t *ws)
 {
@@ -287,7 +287,7 @@ ngx_http_socketio_ws_open(ngx_http_request_t *r, ngx_http_socketio_ws_t *ws)
                                     &open)
         != NGX_OK)
     {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_ERROR;
     }
 
     open.handle = ws->local.handle;
@@ -302,7 +302,7 @@ ngx_http_socketio_ws_open(ngx_http_request_t *r, ngx_http_socketio_ws_t *ws)
                                    "handshake");
         }
 
-        return ngx_http_socketio_empty(r, NGX_HTTP_SERVICE_UNAVAILABLE);
+        return NGX_BUSY;
     }
 
     ws->noted = 1;
@@ -315,19 +315,20 @@ ngx_http_socketio_ws_open(ngx_http_request_t *r, ngx_http_socketio_ws_t *ws)
     len = ngx_socketio_eio_open(NULL, &packet);
 
     if (len > NGX_HTTP_SOCKETIO_WS_OPEN) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_ERROR;
     }
 
     ngx_socketio_eio_open(text, &packet);
     ngx_http_socketio_ws_frame(ws, NGX_SOCKETIO_WS_TEXT, text, len);
 
-    return ws->error ? NGX_HTTP_INTERNAL_SERVER_ERROR : NGX_OK;
+    return ws->error ? NGX_ERROR : NGX_OK;
 }
 
 
+/* NGX_OK; NGX_DECLINED: unknown; NGX_ERROR */
+
 static ngx_int_t
-ngx_http_socketio_ws_join(ngx_http_request_t *r, ngx_http_socketio_ws_t *ws,
-    u_char *sid)
+ngx_http_socketio_ws_join(ngx_http_socketio_ws_t *ws, u_char *sid)
 {
     uint64_t   now;
     ngx_int_t  rc;
@@ -338,8 +339,7 @@ ngx_http_socketio_ws_join(ngx_http_request_t *r, ngx_http_socketio_ws_t *ws,
                             ws->local.handle, &ws->local.session, now);
 
     if (rc == NGX_DECLINED) {
-        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_UNKNOWN_SID,
-                                       "websocket: unknown sid");
+        return NGX_DECLINED;
     }
 
     if (rc == NGX_OK) {
@@ -355,7 +355,7 @@ ngx_http_socketio_ws_join(ngx_http_request_t *r, ngx_http_socketio_ws_t *ws,
 
     ngx_http_socketio_ws_close(ws, 0, NGX_SOCKETIO_EIO_EV_PROBE_LOST);
 
-    return ws->error ? NGX_HTTP_INTERNAL_SERVER_ERROR : NGX_OK;
+    return ws->error ? NGX_ERROR : NGX_OK;
 }
 
 
