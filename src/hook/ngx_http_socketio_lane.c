@@ -265,6 +265,49 @@ ngx_http_socketio_lane_leave(void)
 }
 
 
+void
+ngx_http_socketio_lane_stop(void)
+{
+    ngx_uint_t                  i;
+    ngx_queue_t                *q;
+    ngx_http_socketio_lane_t   *lane;
+    ngx_http_socketio_lanes_t  *lanes;
+
+    /* what is in flight comes back as aborted, and is left alone then */
+
+    ngx_http_socketio_call_abort_all();
+
+    if (ngx_http_socketio_lane_all.next == NULL) {
+        return;
+    }
+
+    for (q = ngx_queue_head(&ngx_http_socketio_lane_all);
+         q != ngx_queue_sentinel(&ngx_http_socketio_lane_all);
+         q = ngx_queue_next(q))
+    {
+        lanes = ngx_queue_data(q, ngx_http_socketio_lanes_t, queue);
+
+        for (i = 0; i < lanes->n; i++) {
+            lane = &lanes->lane[i];
+
+            if (lane->retry.timer_set) {
+                ngx_del_timer(&lane->retry);
+
+                if (lane->batch) {
+                    ngx_http_socketio_lane_free(lane->batch);
+                }
+            }
+
+            if (lane->repeat.timer_set) {
+                ngx_del_timer(&lane->repeat);
+            }
+        }
+    }
+
+    ngx_http_socketio_lane_leave();
+}
+
+
 static void
 ngx_http_socketio_lane_pass_on_queue(ngx_queue_t *queue)
 {

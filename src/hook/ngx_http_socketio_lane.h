@@ -19,6 +19,11 @@ void ngx_http_socketio_lane_inbox(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *session, uint32_t tenure);
 /* the worker shuts down: what is not in flight is passed on */
 void ngx_http_socketio_lane_leave(void);
+/*
+ * worker_shutdown_timeout: calls are aborted, nothing is repeated any more;
+ * what nobody else takes is left to whoever claims this worker's slot.
+ */
+void ngx_http_socketio_lane_stop(void);
 
 /* the event of a batch of one, for variables; NULL: not in such a call */
 typedef struct {
