@@ -35,6 +35,7 @@ typedef struct {
     ngx_str_t                       eio;
     ngx_str_t                       reason;
     ngx_str_t                       error;
+    void                           *data;       /* the transport's own */
     unsigned                        upgrade:1;  /* a websocket handshake */
     unsigned                        foreign:1;  /* of a page of another host */
 } ngx_http_socketio_ctx_t;

@@ -1,0 +1,705 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+/*
+ * Long polling, the client's side that sends.  A POST is noted with its
+ * session from its header on; its packets are handed over before it is
+ * answered, and while nobody takes them it is held.
+ */
+
+
+#include "transport/ngx_http_socketio_transport.h"
+
+
+/* while held, in case that no bell comes: the zone was full */
+#define NGX_HTTP_SOCKETIO_POST_RETRY  1000
+
+/* packets between which others have their turn */
+#define NGX_HTTP_SOCKETIO_POST_BURST  256
+
+#define NGX_HTTP_SOCKETIO_POST_FIRST  4096
+
+
+typedef struct {
+    ngx_socketio_local_t         local;     /* must be first */
+    ngx_http_socketio_client_t   client;
+    ngx_http_request_t          *request;
+    ngx_event_t                  timer;
+
+    u_char                      *data;      /* the body so far, a copy */
+    size_t                       len;
+    size_t                       size;
+
+    u_char                      *pos;       /* of the next packet */
+    u_char                      *last;
+
+    unsigned                     noted:1;   /* by the session */
+    unsigned                     reading:1;
+    unsigned                     held:1;
+} ngx_http_socketio_post_t;
+
+
+static ngx_http_socketio_post_t *ngx_http_socketio_post_create(
+    ngx_http_request_t *r, ngx_http_socketio_loc_conf_t *conf);
+static ngx_int_t ngx_http_socketio_post_accept(ngx_http_socketio_post_t *post);
+static void ngx_http_socketio_post_handler(ngx_http_request_t *r);
+static void ngx_http_socketio_post_read(ngx_http_request_t *r);
+static ngx_int_t ngx_http_socketio_post_receive(
+    ngx_http_socketio_post_t *post);
+static ngx_int_t ngx_http_socketio_post_take(ngx_http_socketio_post_t *post);
+static ngx_int_t ngx_http_socketio_post_append(ngx_http_socketio_post_t *post,
+    ngx_buf_t *b);
+static ngx_int_t ngx_http_socketio_post_grow(ngx_http_socketio_post_t *post,
+    size_t len);
+static ngx_int_t ngx_http_socketio_post_packets(
+    ngx_http_socketio_post_t *post);
+static void ngx_http_socketio_post_hold(ngx_http_socketio_post_t *post,
+    ngx_uint_t yield);
+static ngx_int_t ngx_http_socketio_post_answer(ngx_http_socketio_post_t *post);
+static void ngx_http_socketio_post_part(ngx_http_socketio_post_t *post,
+    ngx_socketio_eio_event_e event);
+static void ngx_http_socketio_post_resume(ngx_http_socketio_post_t *post);
+static void ngx_http_socketio_post_look(ngx_socketio_local_t *local);
+static void ngx_http_socketio_post_drop(ngx_socketio_local_t *local);
+static void ngx_http_socketio_post_timer(ngx_event_t *ev);
+static void ngx_http_socketio_post_cleanup(void *data);
+
+
+static ngx_socketio_local_ops_t  ngx_http_socketio_post_ops = {
+    ngx_http_socketio_post_look,
+    NULL,                                   /* deliver: not a websocket */
+    NULL,                                   /* flush */
+    ngx_http_socketio_post_drop,
+    NULL                                    /* leave: it is finished here */
+};
+
+
+ngx_int_t
+ngx_http_socketio_polling_post(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf, u_char *sid)
+{
+    ngx_uint_t                 actions;
+    ngx_http_socketio_post_t  *post;
+
+    post = ngx_http_socketio_post_create(r, conf);
+    if (post == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_socketio_post(post->local.zone, sid, conf->number,
+                          post->local.handle, &post->client.id, &actions,
+                          (uint64_t) ngx_current_msec)
+        != NGX_OK)
+    {
+        ngx_socketio_local_remove(&post->local);
+        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_UNKNOWN_SID, NULL);
+    }
+
+    if (actions & NGX_SOCKETIO_EIO_REFUSE) {
+        ngx_socketio_local_remove(&post->local);
+        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST,
+                                       "the session is a websocket's now");
+    }
+
+    if (!(actions & NGX_SOCKETIO_EIO_ACCEPT)) {
+        ngx_socketio_local_remove(&post->local);
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "socketio: second POST at a time, session closed");
+        return ngx_http_socketio_empty(r, NGX_HTTP_BAD_REQUEST);
+    }
+
+    post->local.session = post->client.id;
+    post->noted = 1;
+
+    return ngx_http_socketio_post_accept(post);
+}
+
+
+static ngx_http_socketio_post_t *
+ngx_http_socketio_post_create(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf)
+{
+    ngx_http_cleanup_t        *cln;
+    ngx_http_socketio_ctx_t   *ctx;
+    ngx_http_socketio_post_t  *post;
+
+    post = ngx_pcalloc(r->pool, sizeof(ngx_http_socketio_post_t));
+    if (post == NULL) {
+        return NULL;
+    }
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    post->request = r;
+
+    post->local.zone = conf->shm_zone->data;
+    post->local.ops = &ngx_http_socketio_post_ops;
+
+    post->client.zone = conf->shm_zone->data;
+    post->client.conf = conf;
+    post->client.log = r->connection->log;
+
+    post->timer.handler = ngx_http_socketio_post_timer;
+    post->timer.data = post;
+    post->timer.log = r->connection->log;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_socketio_module);
+    ctx->data = post;
+
+    if (ngx_socketio_local_add(&post->local) != NGX_OK) {
+        return NULL;
+    }
+
+    cln->handler = ngx_http_socketio_post_cleanup;
+    cln->data = post;
+
+    return post;
+}
+
+
+static ngx_int_t
+ngx_http_socketio_post_accept(ngx_http_socketio_post_t *post)
+{
+    ngx_int_t            rc;
+    ngx_table_elt_t     *type;
+    ngx_http_request_t  *r;
+
+    r = post->request;
+    type = r->headers_in.content_type;
+
+    /* revision 4 has no binary payloads; this very type and no other */
+
+    if (type
+        && type->value.len == sizeof("application/octet-stream") - 1
+        && ngx_memcmp(type->value.data, "application/octet-stream",
+                      type->value.len)
+           == 0)
+    {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "socketio: binary POST, session closed");
+
+        ngx_http_socketio_post_part(post, NGX_SOCKETIO_EIO_EV_POST_BAD);
+        return ngx_http_socketio_empty(r, NGX_HTTP_BAD_REQUEST);
+    }
+
+    if (r->headers_in.content_length_n > 0
+        && (uint64_t) r->headers_in.content_length_n
+           > post->client.conf->max_payload)
+    {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "socketio: POST of %O bytes, \"socketio_max_payload\" "
+                      "is %uz", r->headers_in.content_length_n,
+                      post->client.conf->max_payload);
+
+        ngx_http_socketio_post_part(post, NGX_SOCKETIO_EIO_EV_POST_DONE);
+        return ngx_http_socketio_empty(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE);
+    }
+
+    post->reading = 1;
+    r->request_body_no_buffering = 1;
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_socketio_post_handler);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return rc;
+    }
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_socketio_post_handler(ngx_http_request_t *r)
+{
+    if (r->reading_body) {
+        r->read_event_handler = ngx_http_socketio_post_read;
+    }
+
+    ngx_http_socketio_post_read(r);
+}
+
+
+static void
+ngx_http_socketio_post_read(ngx_http_request_t *r)
+{
+    ngx_int_t                  rc;
+    ngx_http_socketio_ctx_t   *ctx;
+    ngx_http_socketio_post_t  *post;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_socketio_module);
+    post = ctx->data;
+
+    rc = ngx_http_socketio_post_receive(post);
+
+    if (rc == NGX_AGAIN) {
+        return;
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_socketio_post_packets(post);
+
+        if (rc == NGX_AGAIN) {
+            return;
+        }
+    }
+
+    ngx_http_finalize_request(r, rc);
+}
+
+
+/* NGX_OK: the body is there; NGX_AGAIN; else an answer's code */
+
+static ngx_int_t
+ngx_http_socketio_post_receive(ngx_http_socketio_post_t *post)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = post->request;
+
+    for ( ;; ) {
+        rc = ngx_http_socketio_post_take(post);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        if (!r->reading_body) {
+            break;
+        }
+
+        rc = ngx_http_read_unbuffered_request_body(r);
+
+        if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+            return rc;
+        }
+
+        if (r->reading_body
+            && (r->request_body == NULL || r->request_body->bufs == NULL))
+        {
+            return NGX_AGAIN;
+        }
+    }
+
+    post->reading = 0;
+
+    if (post->pos == NULL) {
+        post->pos = post->data ? post->data : (u_char *) "";
+        post->last = post->pos + post->len;
+    }
+
+    /* as for TextDecoder: what is not UTF-8 is no error (engine.io, 7) */
+
+    if (ngx_http_socketio_utf8(r->pool, &post->pos, &post->last) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->read_event_handler = ngx_http_block_reading;
+
+    return NGX_OK;
+}
+
+
+/* takes over what has been read by now, and enforces max_payload */
+
+static ngx_int_t
+ngx_http_socketio_post_take(ngx_http_socketio_post_t *post)
+{
+    size_t               max;
+    ngx_int_t            rc;
+    ngx_buf_t           *b;
+    ngx_chain_t         *cl, *next;
+    ngx_http_request_t  *r;
+
+    r = post->request;
+
+    if (r->request_body == NULL) {
+        return NGX_OK;
+    }
+
+    max = post->client.conf->max_payload;
+
+    cl = r->request_body->bufs;
+    r->request_body->bufs = NULL;
+
+    if (cl && cl->next == NULL && !r->reading_body && post->data == NULL
+        && ngx_buf_in_memory(cl->buf)
+        && (size_t) (cl->buf->last - cl->buf->pos) <= max)
+    {
+        /* all of it came in one piece */
+
+        post->pos = cl->buf->pos;
+        post->last = cl->buf->last;
+
+        return NGX_OK;
+    }
+
+    for ( /* void */ ; cl; cl = next) {
+        next = cl->next;
+        b = cl->buf;
+
+        if ((uint64_t) ngx_buf_size(b) > max - post->len) {
+
+            ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                          "socketio: POST beyond \"socketio_max_payload\", "
+                          "%uz", max);
+
+            /* what is left of the body ends with the connection */
+
+            if (r->reading_body) {
+                r->keepalive = 0;
+            }
+
+            ngx_http_socketio_post_part(post, NGX_SOCKETIO_EIO_EV_POST_DONE);
+
+            return ngx_http_socketio_empty(r,
+                                           NGX_HTTP_REQUEST_ENTITY_TOO_LARGE);
+        }
+
+        rc = ngx_http_socketio_post_append(post, b);
+
+        if (rc != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        b->pos = b->last;
+        ngx_free_chain(r->pool, cl);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_socketio_post_append(ngx_http_socketio_post_t *post, ngx_buf_t *b)
+{
+    ssize_t  n;
+    size_t   len;
+
+    len = (size_t) ngx_buf_size(b);
+
+    if (len == 0) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_socketio_post_grow(post, len) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_buf_in_memory(b)) {
+        ngx_memcpy(post->data + post->len, b->pos, len);
+
+    } else {
+
+        /* somebody else had the body read before us */
+
+        n = ngx_read_file(b->file, post->data + post->len, len, b->file_pos);
+
+        if (n != (ssize_t) len) {
+            return NGX_ERROR;
+        }
+
+        b->file_pos = b->file_last;
+    }
+
+    post->len += len;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_socketio_post_grow(ngx_http_socketio_post_t *post, size_t len)
+{
+    off_t    length;
+    size_t   size;
+    u_char  *p;
+
+    if (post->size - post->len >= len) {
+        return NGX_OK;
+    }
+
+    length = post->request->headers_in.content_length_n;
+
+    if (length > 0 && (size_t) length >= post->len + len) {
+        size = (size_t) length;
+
+    } else {
+        size = ngx_max(post->size * 2, post->len + len);
+        size = ngx_max(size, NGX_HTTP_SOCKETIO_POST_FIRST);
+    }
+
+    p = ngx_palloc(post->request->pool, size);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (post->data) {
+        ngx_memcpy(p, post->data, post->len);
+        (void) ngx_pfree(post->request->pool, post->data);
+    }
+
+    post->data = p;
+    post->size = size;
+
+    return NGX_OK;
+}
+
+
+/* NGX_AGAIN: the POST is held; else what the request is finalized with */
+
+static ngx_int_t
+ngx_http_socketio_post_packets(ngx_http_socketio_post_t *post)
+{
+    u_char                     *next, *end;
+    ngx_int_t                   rc;
+    ngx_uint_t                  n;
+    ngx_socketio_eio_packet_t   pkt;
+
+    post->held = 0;
+
+    for (n = 0; /* void */ ; n++) {
+
+        if (n == NGX_HTTP_SOCKETIO_POST_BURST) {
+            ngx_http_socketio_post_hold(post, 1);
+            return NGX_AGAIN;
+        }
+
+        next = post->pos;
+
+        rc = ngx_socketio_eio_payload_next(&next, post->last, &pkt);
+
+        if (rc == NGX_DONE) {
+            break;
+        }
+
+        if (rc != NGX_OK) {
+            ngx_log_error(NGX_LOG_INFO, post->client.log, 0,
+                          "client sent malformed payload, session closed");
+
+            (void) ngx_socketio_packet(post->local.zone, &post->client.id,
+                                       NGX_SOCKETIO_EIO_EV_PARSE_ERROR,
+                                       (uint64_t) ngx_current_msec);
+            break;
+        }
+
+        end = next ? next - 1 : post->last;
+
+        rc = ngx_http_socketio_client_text(&post->client, post->pos, end);
+
+        if (rc == NGX_AGAIN) {
+            ngx_http_socketio_post_hold(post, 0);
+            return NGX_AGAIN;
+        }
+
+        if (rc != NGX_OK || next == NULL) {
+            break;
+        }
+
+        post->pos = next;
+    }
+
+    return ngx_http_socketio_post_answer(post);
+}
+
+
+static void
+ngx_http_socketio_post_hold(ngx_http_socketio_post_t *post, ngx_uint_t yield)
+{
+    ngx_http_request_t  *r;
+
+    r = post->request;
+
+    post->held = 1;
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    if (yield) {
+        ngx_post_event(&post->timer, &ngx_posted_next_events);
+        return;
+    }
+
+    ngx_add_timer(&post->timer, NGX_HTTP_SOCKETIO_POST_RETRY);
+}
+
+
+static ngx_int_t
+ngx_http_socketio_post_answer(ngx_http_socketio_post_t *post)
+{
+    ngx_buf_t           *b;
+    ngx_str_t            type;
+    ngx_chain_t          out;
+    ngx_http_request_t  *r;
+
+    r = post->request;
+
+    /* first the mark: the next POST may come to another worker at once */
+
+    ngx_http_socketio_post_part(post, NGX_SOCKETIO_EIO_EV_POST_DONE);
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b->memory = 1;
+    b->pos = (u_char *) "ok";
+    b->last = b->pos + 2;
+
+    out.buf = b;
+    out.next = NULL;
+
+    ngx_str_set(&type, "text/html");
+
+    return ngx_http_socketio_reply(r, NGX_HTTP_OK, &type, type.len, &out);
+}
+
+
+/* the session and this POST part; once */
+
+static void
+ngx_http_socketio_post_part(ngx_http_socketio_post_t *post,
+    ngx_socketio_eio_event_e event)
+{
+    if (post->timer.timer_set) {
+        ngx_del_timer(&post->timer);
+    }
+
+    if (post->timer.posted) {
+        ngx_delete_posted_event(&post->timer);
+    }
+
+    post->held = 0;
+    post->reading = 0;
+
+    if (post->noted) {
+        post->noted = 0;
+
+        ngx_socketio_post_end(post->local.zone, &post->client.id,
+                              post->local.handle, event,
+                              (uint64_t) ngx_current_msec);
+    }
+
+    if (post->local.registered) {
+        ngx_socketio_local_remove(&post->local);
+    }
+}
+
+
+/* a held POST tries again, from outside of its request's own events */
+
+static void
+ngx_http_socketio_post_resume(ngx_http_socketio_post_t *post)
+{
+    ngx_int_t            rc;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = post->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    rc = ngx_http_socketio_post_packets(post);
+
+    if (rc == NGX_AGAIN) {
+        return;
+    }
+
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_socketio_post_look(ngx_socketio_local_t *local)
+{
+    ngx_uint_t                 reason;
+    ngx_http_socketio_post_t  *post;
+
+    post = (ngx_http_socketio_post_t *) local;
+
+    if (post->held) {
+
+        if (!post->timer.posted) {
+            ngx_http_socketio_post_resume(post);
+        }
+
+        return;
+    }
+
+    if (!post->reading) {
+        return;
+    }
+
+    /* a session that the server closes in good order waits for its POST */
+
+    if (ngx_socketio_websocket_look(local->zone, &local->session, &reason)
+        == NGX_OK
+        || reason == NGX_SOCKETIO_REASON_SERVER_NSP)
+    {
+        return;
+    }
+
+    ngx_http_socketio_post_drop(local);
+}
+
+
+/* the connection ends without an answer */
+
+static void
+ngx_http_socketio_post_drop(ngx_socketio_local_t *local)
+{
+    ngx_connection_t          *c;
+    ngx_http_request_t        *r;
+    ngx_http_socketio_post_t  *post;
+
+    post = (ngx_http_socketio_post_t *) local;
+
+    r = post->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    ngx_log_error(NGX_LOG_INFO, c->log, 0,
+                  "socketio: session closed during a POST");
+
+    ngx_http_socketio_post_part(post, NGX_SOCKETIO_EIO_EV_POST_GONE);
+
+    ngx_http_finalize_request(r, NGX_HTTP_CLOSE);
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_socketio_post_timer(ngx_event_t *ev)
+{
+    ngx_http_socketio_post_t *post = ev->data;
+
+    if (post->held) {
+        ngx_http_socketio_post_resume(post);
+    }
+}
+
+
+/* the request ends; if the session knows of it still, its client has left */
+
+static void
+ngx_http_socketio_post_cleanup(void *data)
+{
+    ngx_http_socketio_post_t *post = data;
+
+    if (post->noted) {
+        ngx_log_error(NGX_LOG_INFO, post->request->connection->log, 0,
+                      "socketio: POST ended before its end, session closed");
+    }
+
+    ngx_http_socketio_post_part(post, NGX_SOCKETIO_EIO_EV_POST_GONE);
+}
