@@ -55,6 +55,7 @@ ngx_module_t  ngx_http_socketio_module = {
 static ngx_http_socketio_main_conf_t  *ngx_http_socketio_current;
 static ngx_uint_t                      ngx_http_socketio_bound;
 static ngx_event_t                     ngx_http_socketio_end;
+static ngx_connection_t                ngx_http_socketio_end_ident;
 
 
 ngx_http_socketio_loc_conf_t *
@@ -187,7 +188,7 @@ ngx_http_socketio_leave(ngx_socketio_zone_t *zone)
     if (ccf->shutdown_timeout && !ngx_http_socketio_end.timer_set) {
         ngx_http_socketio_end.handler = ngx_http_socketio_shutdown;
         ngx_http_socketio_end.log = ngx_cycle->log;
-        ngx_http_socketio_end.data = &ngx_http_socketio_end;
+        ngx_http_socketio_end.data = &ngx_http_socketio_end_ident;
         ngx_http_socketio_end.cancelable = 1;
 
         ngx_add_timer(&ngx_http_socketio_end, ccf->shutdown_timeout);

@@ -42,6 +42,7 @@ static ngx_uint_t             ngx_socketio_nslots;
 static ngx_int_t              ngx_socketio_slot = -1;
 static ngx_connection_t      *ngx_socketio_bell;
 static ngx_event_t            ngx_socketio_tick;
+static ngx_connection_t       ngx_socketio_tick_ident;  /* debug log: its fd */
 static ngx_socketio_zone_t  **ngx_socketio_zones;
 static ngx_uint_t             ngx_socketio_nzones;
 static ngx_socketio_ref_t     ngx_socketio_buried[NGX_SOCKETIO_SLOTS_MAX];
@@ -144,7 +145,7 @@ ngx_socketio_worker_init(ngx_cycle_t *cycle, ngx_socketio_zone_t **zones,
 
     ngx_socketio_tick.handler = ngx_socketio_worker_tick;
     ngx_socketio_tick.log = cycle->log;
-    ngx_socketio_tick.data = &ngx_socketio_tick;
+    ngx_socketio_tick.data = &ngx_socketio_tick_ident;
     ngx_socketio_tick.cancelable = 1;
 
     ngx_socketio_worker_claim(cycle);
