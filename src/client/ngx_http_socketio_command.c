@@ -362,7 +362,7 @@ ngx_http_socketio_command_data(ngx_http_socketio_run_t *run)
 
     ngx_http_socketio_command_value(run, "data", &data);
 
-    rc = ngx_http_socketio_command_size(run, &data);
+    rc = ngx_http_socketio_command_kept(run, &data);
 
     if (rc == NGX_OK) {
         rc = ngx_http_socketio_command_socket(run, &socket);
@@ -436,18 +436,6 @@ ngx_http_socketio_command_room_list(ngx_http_socketio_run_t *run, char *field,
         }
 
         ngx_socketio_name_set(name, &text[i]);
-    }
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_socketio_command_size(ngx_http_socketio_run_t *run, ngx_str_t *data)
-{
-    if (data->len > NGX_HTTP_SOCKETIO_DATA_MAX) {
-        return ngx_http_socketio_command_error(run, "too_large",
-                                               "data is larger than 4 KB");
     }
 
     return NGX_OK;

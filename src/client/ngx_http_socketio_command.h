@@ -7,8 +7,8 @@
 /*
  * Commands of a backend, from a hook's answer or the publish API: one JSON
  * object each.  What steers is looked at with jansson; what is only carried
- * (event, args, attachments, data, message) is copied as it was written, so
- * that numbers of any size stay what they are.
+ * (event, args, attachments, data, message) is copied as it was written, but
+ * for space between tokens, so that numbers of any size stay what they are.
  */
 
 

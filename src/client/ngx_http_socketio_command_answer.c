@@ -32,7 +32,7 @@ ngx_http_socketio_command_accept(ngx_http_socketio_run_t *run)
 
     ngx_http_socketio_command_value(run, "data", &data);
 
-    rc = ngx_http_socketio_command_size(run, &data);
+    rc = ngx_http_socketio_command_kept(run, &data);
 
     if (rc != NGX_OK) {
         return rc;

@@ -77,8 +77,8 @@ ngx_int_t ngx_http_socketio_command_packet(ngx_http_socketio_run_t *run,
 /* to ngx_socketio_name_t; NGX_DONE: no such field */
 ngx_int_t ngx_http_socketio_command_room_list(ngx_http_socketio_run_t *run,
     char *field, ngx_array_t *rooms);
-/* whether it is not too large to be kept with a socket */
-ngx_int_t ngx_http_socketio_command_size(ngx_http_socketio_run_t *run,
+/* brings a value to the form that is kept with a socket */
+ngx_int_t ngx_http_socketio_command_kept(ngx_http_socketio_run_t *run,
     ngx_str_t *data);
 /* the caller frees frames->data */
 ngx_int_t ngx_http_socketio_command_frames(ngx_http_socketio_run_t *run,

@@ -5,7 +5,8 @@
 
 
 /*
- * What a command carries: taken from its text as it was written.
+ * What a command carries: taken from its text, every token as it was written,
+ * without the space between them.
  */
 
 
@@ -26,6 +27,7 @@ static ngx_int_t ngx_http_socketio_command_args(ngx_http_socketio_run_t *run,
     ngx_str_t *args);
 static ngx_int_t ngx_http_socketio_command_json(ngx_http_socketio_run_t *run,
     ngx_str_t *event, ngx_str_t *args, ngx_str_t *json);
+static u_char *ngx_http_socketio_command_compact(u_char *p, ngx_str_t *text);
 static ngx_int_t ngx_http_socketio_command_attachments(
     ngx_http_socketio_run_t *run, ngx_array_t *attachments);
 static ngx_int_t ngx_http_socketio_command_attachment(
@@ -61,6 +63,35 @@ ngx_http_socketio_command_value(ngx_http_socketio_run_t *run, char *field,
     if (value->len && value->data[0] == 'n') {
         ngx_str_set(value, "");
     }
+}
+
+
+ngx_int_t
+ngx_http_socketio_command_kept(ngx_http_socketio_run_t *run, ngx_str_t *data)
+{
+    u_char  *p;
+
+    if (data->len == 0) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(run->pool, data->len);
+
+    if (p == NULL) {
+        return NGX_BUSY;
+    }
+
+    /* hook requests have an object a line: data must not break it */
+
+    data->len = ngx_http_socketio_command_compact(p, data) - p;
+    data->data = p;
+
+    if (data->len > NGX_HTTP_SOCKETIO_DATA_MAX) {
+        return ngx_http_socketio_command_error(run, "too_large",
+                                               "data is larger than 4 KB");
+    }
+
+    return NGX_OK;
 }
 
 
@@ -227,12 +258,46 @@ ngx_http_socketio_command_json(ngx_http_socketio_run_t *run,
         *p++ = ',';
     }
 
-    p = ngx_cpymem(p, args->data, args->len);
+    p = ngx_http_socketio_command_compact(p, args);
     *p++ = ']';
 
     json->len = p - json->data;
 
     return NGX_OK;
+}
+
+
+/* backends indent their JSON; the copies go to many clients */
+
+static u_char *
+ngx_http_socketio_command_compact(u_char *p, ngx_str_t *text)
+{
+    u_char      *src, *last;
+    ngx_uint_t   quoted;
+
+    src = text->data;
+    last = src + text->len;
+    quoted = 0;
+
+    for ( /* void */ ; src < last; src++) {
+
+        if (*src == '"') {
+            quoted = !quoted;
+
+        } else if (quoted) {
+
+            if (*src == '\\') {
+                *p++ = *src++;
+            }
+
+        } else if (*src == ' ' || *src == '\t' || *src == CR || *src == LF) {
+            continue;
+        }
+
+        *p++ = *src;
+    }
+
+    return p;
 }
 
 
