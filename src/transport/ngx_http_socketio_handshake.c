@@ -22,6 +22,9 @@ static ngx_int_t ngx_http_socketio_admit_new(ngx_http_request_t *r,
 static ngx_int_t ngx_http_socketio_admit_known(ngx_http_request_t *r,
     ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_ctx_t *ctx,
     ngx_http_socketio_request_t *req);
+static ngx_int_t ngx_http_socketio_admit_unfit(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_request_t *req,
+    char *context);
 static ngx_uint_t ngx_http_socketio_upgrading(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_socketio_origin_valid(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_socketio_is_preflight(ngx_http_request_t *r);
@@ -128,13 +131,13 @@ ngx_http_socketio_admit_known(ngx_http_request_t *r,
     }
 
     if (!req->eio4) {
-        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST,
-                                       "EIO is not the session's");
+        return ngx_http_socketio_admit_unfit(r, conf, req,
+                                             "EIO is not the session's");
     }
 
     if (ctx->upgrade != (req->transport == NGX_HTTP_SOCKETIO_WEBSOCKET)) {
-        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST,
-                                       "Upgrade and transport do not fit");
+        return ngx_http_socketio_admit_unfit(r, conf, req,
+                                         "Upgrade and transport do not fit");
     }
 
     if (ctx->upgrade) {
@@ -153,6 +156,39 @@ ngx_http_socketio_admit_known(ngx_http_request_t *r,
         /* no client does that: 400 where Node's server says 500 */
         return ngx_http_socketio_empty(r, NGX_HTTP_BAD_REQUEST);
     }
+}
+
+
+/*
+ * A request that its session cannot take: whether there is such a session
+ * comes first.  A probe that is lost at once tells, and leaves no trace.
+ */
+
+static ngx_int_t
+ngx_http_socketio_admit_unfit(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_request_t *req,
+    char *context)
+{
+    ngx_int_t             rc;
+    ngx_socketio_id_t     id;
+    ngx_socketio_zone_t  *zone;
+
+    zone = conf->shm_zone->data;
+
+    rc = ngx_socketio_probe(zone, req->sid, conf->number, 0, &id,
+                            (uint64_t) ngx_current_msec);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_UNKNOWN_SID, NULL);
+    }
+
+    if (rc == NGX_OK) {
+        ngx_socketio_websocket_gone(zone, &id, 0,
+                                    NGX_SOCKETIO_EIO_EV_PROBE_LOST,
+                                    (uint64_t) ngx_current_msec);
+    }
+
+    return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST, context);
 }
 
 

@@ -247,6 +247,18 @@ ngx_http_socketio_post_read(ngx_http_request_t *r)
         if (rc == NGX_AGAIN) {
             return;
         }
+
+    } else if (rc == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
+
+        /* the session lives on; the rest of the body goes with the connection */
+
+        if (r->reading_body) {
+            r->keepalive = 0;
+        }
+
+        ngx_http_socketio_post_part(post, NGX_SOCKETIO_EIO_EV_POST_DONE);
+
+        rc = ngx_http_socketio_empty(r, rc);
     }
 
     ngx_http_finalize_request(r, rc);
@@ -350,16 +362,7 @@ ngx_http_socketio_post_take(ngx_http_socketio_post_t *post)
                           "socketio: POST beyond \"socketio_max_payload\", "
                           "%uz", max);
 
-            /* what is left of the body ends with the connection */
-
-            if (r->reading_body) {
-                r->keepalive = 0;
-            }
-
-            ngx_http_socketio_post_part(post, NGX_SOCKETIO_EIO_EV_POST_DONE);
-
-            return ngx_http_socketio_empty(r,
-                                           NGX_HTTP_REQUEST_ENTITY_TOO_LARGE);
+            return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
         }
 
         rc = ngx_http_socketio_post_append(post, b);
