@@ -18,7 +18,13 @@
 #define NGX_HTTP_SOCKETIO_LANE_DELAY       100
 #define NGX_HTTP_SOCKETIO_LANE_MAX_DELAY   5000
 #define NGX_HTTP_SOCKETIO_LANE_DISCONNECT  60000    /* ms: is repeated */
-#define NGX_HTTP_SOCKETIO_LANE_ANSWER      (1024 * 1024)
+
+/*
+ * The longest answer of a hook.  One event may be of max_payload, and it is
+ * common to emit and acknowledge it: twice, in base64.  1m is for the rest.
+ */
+#define ngx_http_socketio_lane_max_answer(conf)                               \
+    (1024 * 1024 + 4 * (conf)->max_payload)
 
 /* lines in the error log for each lane and condition in 60 seconds */
 #define NGX_HTTP_SOCKETIO_LANE_LINES       10

@@ -93,7 +93,7 @@ ngx_http_socketio_lane_call(ngx_http_socketio_batch_t *batch,
     call.label = batch->id;
     call.timeout = (conf->hook_timeout > elapsed)
                    ? conf->hook_timeout - elapsed : 1;
-    call.max_answer = NGX_HTTP_SOCKETIO_LANE_ANSWER;
+    call.max_answer = ngx_http_socketio_lane_max_answer(conf);
     call.handler = ngx_http_socketio_lane_answer;
     call.data = batch;
     call.event = batch->event;
