@@ -24,6 +24,7 @@ static void ngx_http_socketio_ws_add(ngx_http_socketio_ws_t *ws,
     ngx_http_socketio_ws_out_t *out, size_t len);
 static void ngx_http_socketio_ws_put(ngx_http_socketio_ws_t *ws,
     ngx_http_socketio_ws_out_t *out);
+static void ngx_http_socketio_ws_spare_free(void *data);
 static ngx_int_t ngx_http_socketio_ws_send(ngx_http_socketio_ws_t *ws);
 static ngx_int_t ngx_http_socketio_ws_send_one(ngx_http_socketio_ws_t *ws);
 static ngx_uint_t ngx_http_socketio_ws_links(ngx_http_socketio_ws_t *ws,
@@ -38,11 +39,13 @@ static ngx_int_t ngx_http_socketio_ws_wait(ngx_http_socketio_ws_t *ws,
 
 static ngx_http_socketio_ws_out_t  *ngx_http_socketio_ws_spare;
 static ngx_uint_t                   ngx_http_socketio_ws_nspare;
+static ngx_pool_t                  *ngx_http_socketio_ws_spare_pool;
 
 
 static ngx_http_socketio_ws_out_t *
 ngx_http_socketio_ws_out(ngx_http_socketio_ws_t *ws)
 {
+    ngx_pool_cleanup_t          *cln;
     ngx_http_socketio_ws_out_t  *out;
 
     out = ngx_http_socketio_ws_spare;
@@ -57,6 +60,17 @@ ngx_http_socketio_ws_out(ngx_http_socketio_ws_t *ws)
         if (out == NULL) {
             ws->error = 1;
             return NULL;
+        }
+
+        /* freed before the module is unloaded with the cycle's pool */
+
+        if (ngx_http_socketio_ws_spare_pool != ngx_cycle->pool) {
+            cln = ngx_pool_cleanup_add(ngx_cycle->pool, 0);
+
+            if (cln) {
+                cln->handler = ngx_http_socketio_ws_spare_free;
+                ngx_http_socketio_ws_spare_pool = ngx_cycle->pool;
+            }
         }
     }
 
@@ -106,6 +120,21 @@ ngx_http_socketio_ws_put(ngx_http_socketio_ws_t *ws,
     out->link = ngx_http_socketio_ws_spare;
     ngx_http_socketio_ws_spare = out;
     ngx_http_socketio_ws_nspare++;
+}
+
+
+static void
+ngx_http_socketio_ws_spare_free(void *data)
+{
+    ngx_http_socketio_ws_out_t  *out;
+
+    while (ngx_http_socketio_ws_spare) {
+        out = ngx_http_socketio_ws_spare;
+        ngx_http_socketio_ws_spare = out->link;
+        ngx_free(out);
+    }
+
+    ngx_http_socketio_ws_nspare = 0;
 }
 
 
