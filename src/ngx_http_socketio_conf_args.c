@@ -439,6 +439,7 @@ ngx_http_socketio_conf_nsp(ngx_conf_t *cf, ngx_str_t *value,
 
 #if (NGX_PCRE)
 
+
 static char *
 ngx_http_socketio_conf_regex(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_socketio_nsp_t *nsp)
@@ -751,7 +752,8 @@ ngx_http_socketio_conf_transports(ngx_conf_t *cf, ngx_command_t *cmd,
 
         } else {
             return ngx_http_socketio_conf_error(cf, &value[i],
-                                     "is neither \"polling\" nor \"websocket\"");
+                                                "is neither \"polling\" nor "
+                                                "\"websocket\"");
         }
 
         if (slcf->transports & transport) {

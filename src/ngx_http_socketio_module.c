@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_socketio_conf.h"
+#include "transport/ngx_http_socketio_transport.h"
 #include "hook/ngx_http_socketio_call.h"
 #include "hook/ngx_http_socketio_lane.h"
 #include "delivery/ngx_socketio_worker.h"
@@ -93,6 +94,27 @@ ngx_http_socketio_location(ngx_socketio_zone_t *zone, uint32_t number)
 static ngx_int_t
 ngx_http_socketio_init(ngx_conf_t *cf)
 {
+    ngx_uint_t                  i;
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* before the access log, which is there already */
+
+    h = cmcf->phases[NGX_HTTP_LOG_PHASE].handlers.elts;
+
+    for (i = cmcf->phases[NGX_HTTP_LOG_PHASE].handlers.nelts - 1; i; i--) {
+        h[i] = h[i - 1];
+    }
+
+    h[0] = ngx_http_socketio_log_handler;
+
     return ngx_http_socketio_call_filter_init(cf);
 }
 

@@ -152,6 +152,31 @@ ngx_http_socketio_query(ngx_http_request_t *r,
 }
 
 
+ngx_int_t
+ngx_http_socketio_log_handler(ngx_http_request_t *r)
+{
+    ngx_http_socketio_ctx_t       *ctx;
+    ngx_http_socketio_request_t    req;
+    ngx_http_socketio_loc_conf_t  *conf;
+
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_socketio_module);
+
+    if (conf->shm_zone == NULL
+        || ngx_http_get_module_ctx(r, ngx_http_socketio_module))
+    {
+        return NGX_OK;
+    }
+
+    ctx = ngx_http_socketio_ctx(r);
+
+    if (ctx) {
+        (void) ngx_http_socketio_query(r, &req, ctx);
+    }
+
+    return NGX_OK;
+}
+
+
 static void
 ngx_http_socketio_query_transport(ngx_str_t *value,
     ngx_http_socketio_request_t *req, ngx_http_socketio_ctx_t *ctx)

@@ -106,6 +106,8 @@ ngx_int_t ngx_http_socketio_query_next(u_char **pos, u_char *last,
 /* reads the query and hides the session id in it; NGX_OK, NGX_ERROR */
 ngx_int_t ngx_http_socketio_query(ngx_http_request_t *r,
     ngx_http_socketio_request_t *req, ngx_http_socketio_ctx_t *ctx);
+/* the same before a request is logged that never came to the handler */
+ngx_int_t ngx_http_socketio_log_handler(ngx_http_request_t *r);
 
 /*
  * What is not UTF-8 in p..last becomes U+FFFD, as TextDecoder does it.  The
