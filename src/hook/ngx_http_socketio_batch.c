@@ -73,7 +73,7 @@ ngx_http_socketio_batch_take(ngx_http_socketio_lane_t *lane,
 
     b = *batch;
 
-    if (session->n == 0) {
+    if (rc == NGX_DONE || session->n == 0) {
 
         if (b && b->asked.nelts == 0) {
             ngx_destroy_pool(b->pool);
@@ -112,7 +112,10 @@ ngx_http_socketio_batch_take(ngx_http_socketio_lane_t *lane,
 }
 
 
-/* NGX_OK with session->n entries added, else as ..._take() */
+/*
+ * NGX_OK with session->n entries added; NGX_ABORT: the same, but it is not
+ * ours any more; else as ..._take()
+ */
 
 static ngx_int_t
 ngx_http_socketio_batch_entries(ngx_http_socketio_lane_t *lane,
@@ -145,9 +148,12 @@ ngx_http_socketio_batch_entries(ngx_http_socketio_lane_t *lane,
         }
 
         if (n == 0) {
-            if (session->n == 0) {
-                ngx_http_socketio_lane_forget(session);
+
+            if (session->n) {
+                return NGX_ABORT;
             }
+
+            ngx_http_socketio_lane_forget(session);
 
             return NGX_DONE;
         }
