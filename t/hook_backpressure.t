@@ -17,7 +17,7 @@ my $b = $t->run_hook(sub ($events, $req, $ctl) {
     return reply(hold => 'gate', body => echo($events))
         if grep { ($_->{event} // '') eq 'hold' } @$events;
     return echo($events);
-}, socketio => <<'CONF', proxy => 'proxy_read_timeout 20s;');
+}, socketio => <<'CONF', read_timeout => '20s');
             socketio_hook_queue 16 64k;
             socketio_hook_lanes 8;
             socketio_hook_timeout 20s;

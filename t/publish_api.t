@@ -168,18 +168,6 @@ is((raw($count, path => '/open', headers => { 'X-Real-IP' =>
     '203.0.113.7' }))[0], 200, 'open: from anywhere');
 is((raw($count, path => '/closed'))[0], 403, 'open: but allow and deny stand');
 
-# The same key only once.
-my $key = '{"all":true,"event":"once","key":"order-4711"}';
-($status, $body) = raw($key, worker => 0);
-is(from_json($body)->{count}, 2, 'key: first time');
-($status, $body) = raw($key, worker => 1);
-my $a = from_json($body);
-is($a->{count}, 2, 'key: the first result');
-ok($a->{dup}, 'key: marked');
-$t->publish({ all => \1, event => 'mark' });
-is_deeply([$_->collect(2)], ['42["once"]', '42["mark"]'],
-    'key: delivered once') for $ws, $p;
-
 # A hundred in one array, by each form.
 my @many = map { +{ sid => $id, event => "m$_" } } 1 .. 100;
 raw(to_json(\@many));

@@ -15,7 +15,8 @@ static ngx_uint_t ngx_socketio_eio_packet(ngx_socketio_eio_session_t *s,
     uint64_t now);
 static ngx_uint_t ngx_socketio_eio_probe(ngx_socketio_eio_session_t *s,
     ngx_socketio_eio_event_e event);
-static ngx_uint_t ngx_socketio_eio_kick(ngx_socketio_eio_session_t *s);
+static ngx_uint_t ngx_socketio_eio_kick(ngx_socketio_eio_session_t *s,
+    ngx_uint_t reason);
 static ngx_uint_t ngx_socketio_eio_time(ngx_socketio_eio_session_t *s,
     ngx_socketio_eio_conf_t *conf, uint64_t now);
 
@@ -88,10 +89,10 @@ ngx_socketio_eio_step(ngx_socketio_eio_session_t *s,
         return ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_PARSE_ERROR);
 
     case NGX_SOCKETIO_EIO_EV_BAD_PACKET:
-        return ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_FORCED);
+        return ngx_socketio_eio_kick(s, NGX_SOCKETIO_REASON_FORCED);
 
     case NGX_SOCKETIO_EIO_EV_BAD_STATE:
-        return ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_FORCED_SERVER);
+        return ngx_socketio_eio_kick(s, NGX_SOCKETIO_REASON_FORCED_SERVER);
 
     case NGX_SOCKETIO_EIO_EV_CLOSE:
     case NGX_SOCKETIO_EIO_EV_PING:
@@ -112,7 +113,7 @@ ngx_socketio_eio_step(ngx_socketio_eio_session_t *s,
         return ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_TRANSPORT_ERROR);
 
     case NGX_SOCKETIO_EIO_EV_KICK:
-        return ngx_socketio_eio_kick(s);
+        return ngx_socketio_eio_kick(s, NGX_SOCKETIO_REASON_SERVER_NSP);
 
     case NGX_SOCKETIO_EIO_EV_TIME:
         return ngx_socketio_eio_time(s, conf, now);
@@ -293,7 +294,7 @@ ngx_socketio_eio_probe(ngx_socketio_eio_session_t *s,
  */
 
 static ngx_uint_t
-ngx_socketio_eio_kick(ngx_socketio_eio_session_t *s)
+ngx_socketio_eio_kick(ngx_socketio_eio_session_t *s, ngx_uint_t reason)
 {
     ngx_uint_t  actions;
 
@@ -302,7 +303,7 @@ ngx_socketio_eio_kick(ngx_socketio_eio_session_t *s)
     }
 
     s->state = NGX_SOCKETIO_EIO_LINGERS;
-    s->reason = NGX_SOCKETIO_REASON_SERVER_NSP;
+    s->reason = (uint8_t) reason;
 
     actions = NGX_SOCKETIO_EIO_END;
 

@@ -250,7 +250,7 @@ ngx_http_socketio_post_read(ngx_http_request_t *r)
 
     } else if (rc == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
 
-        /* the session lives on; the rest of the body goes with the connection */
+        /* the session lives on; the body's rest goes with the connection */
 
         if (r->reading_body) {
             r->keepalive = 0;

@@ -102,6 +102,12 @@ ngx_http_socketio_ws_shutdown(ngx_http_socketio_ws_t *ws)
         return;
     }
 
+    if (ws->noted && ws->established) {
+        ngx_socketio_end(ws->local.zone, &ws->local.session,
+                         NGX_SOCKETIO_REASON_SHUTDOWN,
+                         ngx_http_socketio_ws_now());
+    }
+
     ngx_http_socketio_ws_part(ws, NGX_SOCKETIO_EIO_EV_WS_CLOSE);
 
     if (!ws->closing) {

@@ -411,7 +411,7 @@ CONF
 
 # The usual server with hooks that go to a forked backend (made here unless
 # given); returns the backend.  Options as run_echo, and proxy: more lines
-# of the hook location.
+# of the hook location; read_timeout: its proxy_read_timeout.
 sub run_hook ($self, $code = undef, %o) {
     my $b = $o{backend} // $self->backend($code);
 
@@ -438,13 +438,14 @@ http {
             proxy_pass http://backend/events;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
-            proxy_read_timeout 5s;
+            proxy_read_timeout %%READ_TIMEOUT%%;
             %%PROXY%%
         }
         location = /_publish { socketio_publish test; }
     }
 }
 CONF
+        READ_TIMEOUT => $o{read_timeout} // '5s',
         map { uc($_) => $o{$_} // '' } qw/http server socketio proxy/);
 
     return $b;

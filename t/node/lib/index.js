@@ -24,7 +24,6 @@ function chat(port, more = '') {
             proxy_set_header Connection ""; proxy_read_timeout 5s;
         }
         location = /_publish { socketio_publish chat; }
-        location = /_status { socketio_status chat json; }
 ${more.replaceAll('%%BACKEND%%', port)}
     }`;
 }

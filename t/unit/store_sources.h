@@ -1,0 +1,124 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+/*
+ * All of src/store in one unit.  Free records are poisoned for the address
+ * sanitizer, but for the header that free lists need, so that who looks at
+ * one is caught at once; who allocates or frees must hold the lock.
+ */
+
+
+#ifndef _STORE_SOURCES_H_INCLUDED_
+#define _STORE_SOURCES_H_INCLUDED_
+
+
+#include "ngx_stub.h"
+
+#include <sanitizer/asan_interface.h>
+
+#include "proto/ngx_socketio_base64.c"
+#include "proto/ngx_socketio_eio_session.c"
+#include "store/ngx_socketio_zone.c"
+
+
+static void
+store_poison(u_char *p, size_t size)
+{
+    ASAN_POISON_MEMORY_REGION(p + sizeof(ngx_socketio_rec_t),
+                              size - sizeof(ngx_socketio_rec_t));
+}
+
+
+static ngx_socketio_ref_t
+store_alloc_locked(ngx_socketio_zone_t *zone, ngx_uint_t type)
+{
+    u_char              *p;
+    size_t               size;
+    uint32_t             page;
+    ngx_uint_t           i, n;
+    ngx_socketio_ref_t   ref;
+
+    assert(stub_held);
+
+    size = ngx_socketio_record_sizes[type];
+    n = NGX_SOCKETIO_PAGE / size;
+    p = NULL;
+    page = zone->sh->partial[type];
+
+    if (page) {
+        ref = page << 8 | zone->table[page - 1].free;
+        ASAN_UNPOISON_MEMORY_REGION(ngx_socketio_rec(zone, ref), size);
+
+        return ngx_socketio_alloc_locked(zone, type);
+    }
+
+    page = zone->sh->free_page;
+
+    if (page) {
+        p = zone->pages + (size_t) (page - 1) * NGX_SOCKETIO_PAGE;
+        ASAN_UNPOISON_MEMORY_REGION(p, NGX_SOCKETIO_PAGE);
+    }
+
+    ref = ngx_socketio_alloc_locked(zone, type);
+
+    if (ref) {
+        assert(ref >> 8 == page);
+
+        for (i = 0; i < n; i++) {
+            if (i != (ref & 0xff)) {
+                store_poison(p + i * size, size);
+            }
+        }
+    }
+
+    return ref;
+}
+
+
+static void
+store_free_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref)
+{
+    u_char      *p;
+    size_t       size;
+    ngx_uint_t   type;
+
+    assert(stub_held);
+
+    type = ngx_socketio_type(zone, ref);
+    assert(type != NGX_SOCKETIO_FREE);
+
+    size = ngx_socketio_record_sizes[type];
+    p = ngx_socketio_rec(zone, ref);
+
+    ngx_socketio_free_locked(zone, ref);
+
+    if (ngx_socketio_type(zone, ref) == NGX_SOCKETIO_FREE) {
+        p = zone->pages + (size_t) ((ref >> 8) - 1) * NGX_SOCKETIO_PAGE;
+        ASAN_POISON_MEMORY_REGION(p, NGX_SOCKETIO_PAGE);
+
+    } else {
+        store_poison(p, size);
+    }
+}
+
+
+#define ngx_socketio_alloc_locked  store_alloc_locked
+#define ngx_socketio_free_locked   store_free_locked
+
+#include "store/ngx_socketio_bytes.c"
+#include "store/ngx_socketio_message.c"
+#include "store/ngx_socketio_room.c"
+#include "store/ngx_socketio_socket.c"
+#include "store/ngx_socketio_session.c"
+#include "store/ngx_socketio_slot.c"
+#include "store/ngx_socketio_wheel.c"
+#include "store/ngx_socketio_exchange.c"
+#include "store/ngx_socketio_inbox.c"
+#include "store/ngx_socketio_emit.c"
+#include "store/ngx_socketio_select.c"
+
+
+#endif /* _STORE_SOURCES_H_INCLUDED_ */
