@@ -172,15 +172,26 @@ ngx_http_socketio_client_message(ngx_http_socketio_client_t *client,
                                               "malformed Socket.IO packet");
     }
 
+    if (client->left.len
+        && pkt.type != NGX_SOCKETIO_SIO_CONNECT
+        && pkt.attachments == 0
+        && pkt.nsp.len == client->left.len
+        && ngx_memcmp(pkt.nsp.data, client->left.data, pkt.nsp.len) == 0)
+    {
+        return NGX_OK;
+    }
+
     switch (pkt.type) {
 
     case NGX_SOCKETIO_SIO_CONNECT:
+        client->left.len = 0;
         return ngx_http_socketio_client_connect(client, &pkt);
 
     case NGX_SOCKETIO_SIO_DISCONNECT:
         ngx_socketio_name_set(&nsp, &pkt.nsp);
         rc = ngx_socketio_incoming_disconnect(client->zone, &client->id, &nsp,
                                               ngx_current_msec);
+        client->left = pkt.nsp;
         return ngx_http_socketio_client_result(client, rc);
 
     case NGX_SOCKETIO_SIO_ACK:

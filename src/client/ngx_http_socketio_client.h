@@ -24,6 +24,13 @@ typedef struct {
     ngx_socketio_id_t               id;
     ngx_http_socketio_loc_conf_t   *conf;
     ngx_log_t                      *log;
+
+    /*
+     * A payload's: the namespace that an earlier packet of it has left.  What
+     * the client had sent before it knew is dropped (socket.io, 4); zeroed at
+     * the start of each payload or frame.  Points into the payload.
+     */
+    ngx_str_t                       left;
 } ngx_http_socketio_client_t;
 
 

@@ -104,6 +104,7 @@ ngx_http_socketio_ws_message(ngx_http_socketio_ws_t *ws, ngx_uint_t binary,
     client.id = ws->local.session;
     client.conf = ws->conf;
     client.log = ws->connection->log;
+    client.left.len = 0;
 
     rc = binary ? ngx_http_socketio_client_binary(&client, p, len)
                 : ngx_http_socketio_client_text(&client, p, p + len);
