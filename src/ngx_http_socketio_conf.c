@@ -30,12 +30,11 @@ static uint32_t ngx_http_socketio_number(ngx_http_core_main_conf_t *cmcf,
     ngx_http_socketio_loc_conf_t *slcf);
 static void ngx_http_socketio_listen_text(ngx_http_core_main_conf_t *cmcf,
     ngx_http_core_srv_conf_t *cscf, ngx_str_t *text, u_char *buf);
-static void ngx_http_socketio_merge_handler(ngx_http_core_loc_conf_t *clcf,
-    ngx_http_socketio_loc_conf_t *prev, ngx_http_socketio_loc_conf_t *conf);
+static ngx_int_t ngx_http_socketio_merge_handler(ngx_conf_t *cf,
+    ngx_http_core_loc_conf_t *clcf, ngx_http_socketio_loc_conf_t *prev,
+    ngx_http_socketio_loc_conf_t *conf);
 static char *ngx_http_socketio_merge_values(ngx_conf_t *cf,
     ngx_http_socketio_loc_conf_t *prev, ngx_http_socketio_loc_conf_t *conf);
-static char *ngx_http_socketio_merge_nsps(ngx_conf_t *cf,
-    ngx_http_socketio_loc_conf_t *conf);
 static char *ngx_http_socketio_check(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t *clcf, ngx_http_socketio_loc_conf_t *conf);
 static char *ngx_http_socketio_check_zone(ngx_conf_t *cf, char *directive,
@@ -467,7 +466,9 @@ ngx_http_socketio_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    ngx_http_socketio_merge_handler(clcf, prev, conf);
+    if (ngx_http_socketio_merge_handler(cf, clcf, prev, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     if (conf->shm_zone == NULL && conf->publish == NULL) {
         return NGX_CONF_OK;
@@ -479,24 +480,16 @@ ngx_http_socketio_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
 /* an "if" or limit_except block stands for the location around it */
 
-static void
-ngx_http_socketio_merge_handler(ngx_http_core_loc_conf_t *clcf,
-    ngx_http_socketio_loc_conf_t *prev, ngx_http_socketio_loc_conf_t *conf)
+static ngx_int_t
+ngx_http_socketio_merge_handler(ngx_conf_t *cf,
+    ngx_http_core_loc_conf_t *clcf, ngx_http_socketio_loc_conf_t *prev,
+    ngx_http_socketio_loc_conf_t *conf)
 {
-    if (!clcf->noname && !clcf->lmt_excpt) {
-        return;
-    }
+    ngx_http_socketio_loc_conf_t  **slcf;
+    ngx_http_socketio_main_conf_t  *smcf;
 
-    if (clcf->handler != NULL) {
-        return;
-    }
-
-    if (prev->shm_zone) {
-        conf->shm_zone = prev->shm_zone;
-        conf->number = prev->number;
-        conf->ctx = prev->ctx;
-        conf->path = prev->path;
-        clcf->handler = ngx_http_socketio_handler;
+    if ((!clcf->noname && !clcf->lmt_excpt) || clcf->handler != NULL) {
+        return NGX_OK;
     }
 
     if (prev->publish) {
@@ -505,6 +498,29 @@ ngx_http_socketio_merge_handler(ngx_http_core_loc_conf_t *clcf,
         conf->open = prev->open;
         clcf->handler = ngx_http_socketio_publish_handler;
     }
+
+    if (prev->shm_zone == NULL) {
+        return NGX_OK;
+    }
+
+    conf->shm_zone = prev->shm_zone;
+    conf->number = prev->number;
+    conf->ctx = prev->ctx;
+    conf->path = prev->path;
+    clcf->handler = ngx_http_socketio_handler;
+
+    /* behind its location, which is the one that its number finds */
+
+    smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_socketio_module);
+
+    slcf = ngx_array_push(&smcf->locations);
+    if (slcf == NULL) {
+        return NGX_ERROR;
+    }
+
+    *slcf = conf;
+
+    return NGX_OK;
 }
 
 
@@ -575,10 +591,13 @@ ngx_http_socketio_merge_values(ngx_conf_t *cf,
 }
 
 
-/* what the hooks name is accepted; "/" unless anything was said */
+/*
+ * What the hooks name is accepted; "/" unless anything was said.  Done when
+ * all is merged: what a nested location inherits is what was written.
+ */
 
-static char *
-ngx_http_socketio_merge_nsps(ngx_conf_t *cf,
+ngx_int_t
+ngx_http_socketio_add_hook_nsps(ngx_conf_t *cf,
     ngx_http_socketio_loc_conf_t *conf)
 {
     ngx_uint_t                 i, k;
@@ -588,13 +607,13 @@ ngx_http_socketio_merge_nsps(ngx_conf_t *cf,
 
     nsps = ngx_array_create(cf->pool, 4, sizeof(ngx_http_socketio_nsp_t));
     if (nsps == NULL) {
-        return NGX_CONF_ERROR;
+        return NGX_ERROR;
     }
 
     if (conf->nsps == NULL) {
         nsp = ngx_array_push(nsps);
         if (nsp == NULL) {
-            return NGX_CONF_ERROR;
+            return NGX_ERROR;
         }
 
         ngx_memzero(nsp, sizeof(ngx_http_socketio_nsp_t));
@@ -611,7 +630,7 @@ ngx_http_socketio_merge_nsps(ngx_conf_t *cf,
         for (k = 0; from && k < from->nelts; k++) {
             nsp = ngx_array_push(nsps);
             if (nsp == NULL) {
-                return NGX_CONF_ERROR;
+                return NGX_ERROR;
             }
 
             *nsp = src[k];
@@ -626,7 +645,7 @@ ngx_http_socketio_merge_nsps(ngx_conf_t *cf,
 
     conf->nsps = nsps;
 
-    return NGX_CONF_OK;
+    return NGX_OK;
 }
 
 
@@ -678,7 +697,7 @@ ngx_http_socketio_check(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf,
 
     clcf->client_max_body_size = 0;
 
-    return ngx_http_socketio_merge_nsps(cf, conf);
+    return NGX_CONF_OK;
 }
 
 

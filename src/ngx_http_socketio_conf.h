@@ -21,6 +21,9 @@ void *ngx_http_socketio_create_loc_conf(ngx_conf_t *cf);
 char *ngx_http_socketio_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 
+ngx_int_t ngx_http_socketio_add_hook_nsps(ngx_conf_t *cf,
+    ngx_http_socketio_loc_conf_t *conf);
+
 /* setters of directives that have arguments of their own kind */
 
 char *ngx_http_socketio_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,

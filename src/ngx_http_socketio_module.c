@@ -94,9 +94,20 @@ ngx_http_socketio_location(ngx_socketio_zone_t *zone, uint32_t number)
 static ngx_int_t
 ngx_http_socketio_init(ngx_conf_t *cf)
 {
-    ngx_uint_t                  i;
-    ngx_http_handler_pt        *h;
-    ngx_http_core_main_conf_t  *cmcf;
+    ngx_uint_t                      i;
+    ngx_http_handler_pt            *h;
+    ngx_http_core_main_conf_t      *cmcf;
+    ngx_http_socketio_loc_conf_t  **slcf;
+    ngx_http_socketio_main_conf_t  *smcf;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_socketio_module);
+    slcf = smcf->locations.elts;
+
+    for (i = 0; i < smcf->locations.nelts; i++) {
+        if (ngx_http_socketio_add_hook_nsps(cf, slcf[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 

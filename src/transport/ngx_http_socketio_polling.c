@@ -68,6 +68,7 @@ ngx_http_socketio_polling_open(ngx_http_request_t *r,
     ngx_socketio_open_t       open;
     ngx_socketio_zone_t      *zone;
     ngx_socketio_eio_open_t   packet;
+    ngx_http_socketio_ctx_t  *ctx;
 
     if (ngx_http_socketio_handshake(r, conf, NGX_HTTP_SOCKETIO_POLLING, &open)
         != NGX_OK)
@@ -88,6 +89,7 @@ ngx_http_socketio_polling_open(ngx_http_request_t *r,
     b->last += ngx_socketio_eio_open(b->last, &packet);
 
     zone = conf->shm_zone->data;
+    ctx = ngx_http_get_module_ctx(r, ngx_http_socketio_module);
 
     rc = ngx_socketio_open(zone, &open, &id, (uint64_t) ngx_current_msec);
 
@@ -95,11 +97,13 @@ ngx_http_socketio_polling_open(ngx_http_request_t *r,
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                       "socketio refused: \"socketio_limits sessions=%ui\"",
                       conf->max_sessions);
+        ngx_str_set(&ctx->error, "socketio_limits sessions");
         return ngx_http_socketio_empty(r, NGX_HTTP_SERVICE_UNAVAILABLE);
     }
 
     if (rc != NGX_OK) {
         ngx_socketio_zone_full(zone, r->connection->log, "a session");
+        ngx_str_set(&ctx->error, "zone is full");
         return ngx_http_socketio_empty(r, NGX_HTTP_SERVICE_UNAVAILABLE);
     }
 
