@@ -688,15 +688,11 @@ ngx_socketio_inbox_pass_on(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     if (session) {
         slot = ngx_socketio_slot_other_locked(zone);
 
-        if (slot == zone->slot) {
+        if (slot == zone->sh->nslots) {
             rc = NGX_DECLINED;
 
         } else {
-            session->owner = (uint16_t) slot;
-            session->owner_gen = zone->slots[slot].gen;
-            session->tenure++;
-            session->handed = 1;
-            ngx_socketio_bell_locked(zone, slot, session->owner_gen, id->ref);
+            ngx_socketio_inbox_hand_locked(zone, id->ref, slot);
         }
     }
 

@@ -397,7 +397,11 @@ ngx_socketio_inbox_add_locked(ngx_socketio_zone_t *zone,
 }
 
 
-/* This worker takes it; one that shuts down gives it to another at once. */
+/*
+ * This worker takes it.  One that shuts down gives it to another at once, and
+ * so does a process that has no slot, burying the one it is about to claim:
+ * with nobody there it waits for that claim.
+ */
 
 void
 ngx_socketio_inbox_own_locked(ngx_socketio_zone_t *zone,
@@ -407,26 +411,51 @@ ngx_socketio_inbox_own_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_session_t  *session;
 
     session = ngx_socketio_rec(zone, ref);
-    slot = zone->slot;
 
-    if (zone->slots[slot].exiting) {
+    if (zone->slot_gen == 0 || zone->slots[zone->slot].exiting) {
         slot = ngx_socketio_slot_other_locked(zone);
+
+        if (slot < zone->sh->nslots) {
+            ngx_socketio_inbox_hand_locked(zone, ref, slot);
+            return;
+        }
+
+        if (zone->slot_gen == 0) {
+            session->owner_gen = 0;
+            return;
+        }
     }
+
+    if (zone->nowned == NGX_SOCKETIO_OWNED) {
+        ngx_socketio_inbox_hand_locked(zone, ref, zone->slot);
+        return;
+    }
+
+    session->owner = (uint16_t) zone->slot;
+    session->owner_gen = zone->slot_gen;
+    session->tenure++;
+    session->handed = 0;
+
+    zone->owned[zone->nowned].ref = ref;
+    zone->owned[zone->nowned].gen = session->rec.gen;
+    zone->tenures[zone->nowned] = session->tenure;
+    zone->nowned++;
+}
+
+
+void
+ngx_socketio_inbox_hand_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, ngx_uint_t slot)
+{
+    ngx_socketio_session_t  *session;
+
+    session = ngx_socketio_rec(zone, ref);
 
     session->owner = (uint16_t) slot;
     session->owner_gen = zone->slots[slot].gen;
     session->tenure++;
-
-    if (slot == zone->slot && zone->nowned < NGX_SOCKETIO_OWNED) {
-        zone->owned[zone->nowned].ref = ref;
-        zone->owned[zone->nowned].gen = session->rec.gen;
-        zone->tenures[zone->nowned] = session->tenure;
-        zone->nowned++;
-        session->handed = 0;
-        return;
-    }
-
     session->handed = 1;
+
     ngx_socketio_bell_locked(zone, slot, session->owner_gen, ref);
 }
 

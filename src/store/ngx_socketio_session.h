@@ -82,6 +82,9 @@ void ngx_socketio_inbox_add_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session, ngx_socketio_ref_t entry, size_t bytes);
 void ngx_socketio_inbox_own_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session);
+/* to the worker of this slot, with a bell */
+void ngx_socketio_inbox_hand_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t session, ngx_uint_t slot);
 void ngx_socketio_event_free_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t event);
 

@@ -21,6 +21,7 @@ static ngx_int_t ngx_socketio_bury_lists_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_slot_t *slot);
 static void ngx_socketio_slot_overrun_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_slot_t *slot);
+static void ngx_socketio_slot_inherit_locked(ngx_socketio_zone_t *zone);
 
 
 void
@@ -100,19 +101,28 @@ ngx_socketio_slot_overrun_locked(ngx_socketio_zone_t *zone,
 ngx_uint_t
 ngx_socketio_slot_other_locked(ngx_socketio_zone_t *zone)
 {
-    ngx_uint_t            i, n;
+    ngx_uint_t            i, n, nslots, late;
     ngx_socketio_slot_t  *slot;
 
-    for (i = 1; i < zone->sh->nslots; i++) {
-        n = (zone->slot + i) % zone->sh->nslots;
+    nslots = zone->sh->nslots;
+    late = nslots;
+
+    for (i = 1; i <= nslots; i++) {
+        n = (zone->slot + i) % nslots;
         slot = &zone->slots[n];
 
-        if (slot->gen && !slot->exiting && !slot->overrun) {
+        if (slot->gen == 0 || slot->exiting || slot->gen == zone->slot_gen) {
+            continue;
+        }
+
+        if (!slot->overrun) {
             return n;
         }
+
+        late = n;
     }
 
-    return zone->slot;
+    return late;
 }
 
 
@@ -143,9 +153,41 @@ ngx_socketio_slot_claim(ngx_socketio_zone_t *zone, ngx_uint_t n)
     zone->slot_gen = slot->gen;
     zone->emptied = (uint32_t) zone->sh->stats.emptied;
 
+    if (ngx_socketio_slot_other_locked(zone) == zone->sh->nslots) {
+        ngx_socketio_slot_inherit_locked(zone);
+    }
+
     ngx_socketio_zone_unlock(zone);
 
     return NGX_OK;
+}
+
+
+/* inboxes that were left when no other worker was there to take them */
+
+static void
+ngx_socketio_slot_inherit_locked(ngx_socketio_zone_t *zone)
+{
+    ngx_uint_t               pages;
+    ngx_socketio_ref_t       ref;
+    ngx_socketio_session_t  *session;
+
+    pages = 0;
+    ref = 0;
+
+    for ( ;; ) {
+        ref = ngx_socketio_walk_locked(zone, NGX_SOCKETIO_SESSION, ref,
+                                       &pages);
+        if (ref == 0) {
+            return;
+        }
+
+        session = ngx_socketio_rec(zone, ref);
+
+        if (session->inbox && session->owner_gen == 0) {
+            ngx_socketio_inbox_hand_locked(zone, ref, zone->slot);
+        }
+    }
 }
 
 
@@ -254,12 +296,15 @@ ngx_socketio_slot_bury(ngx_socketio_zone_t *zone, ngx_uint_t n,
 
     slot = &zone->slots[n];
 
-    if (slot->gen == 0) {
+    /* two may be at it: what one has buried may be claimed again already */
+
+    if (slot->gen == 0 || (*cursor && !slot->sweeping)) {
         ngx_socketio_zone_unlock(zone);
         return NGX_OK;
     }
 
     slot->exiting = 1;
+    slot->sweeping = 1;
 
     rc = NGX_OK;
 
@@ -353,9 +398,11 @@ ngx_socketio_bury_session_locked(ngx_socketio_zone_t *zone, ngx_uint_t n,
     if (session->owner == n && session->owner_gen == gen) {
         session->owner_gen = 0;
 
+        /* not to this worker again, if it buries itself */
+
         if (session->inbox
-            && (n != zone->slot
-                || ngx_socketio_slot_other_locked(zone) != zone->slot))
+            && (gen != zone->slot_gen
+                || ngx_socketio_slot_other_locked(zone) < zone->sh->nslots))
         {
             ngx_socketio_inbox_own_locked(zone, ref);
         }

@@ -38,7 +38,7 @@ void ngx_socketio_bell_locked(ngx_socketio_zone_t *zone, ngx_uint_t slot,
     uint32_t gen, ngx_socketio_ref_t session);
 void ngx_socketio_mailbox_put_locked(ngx_socketio_zone_t *zone,
     ngx_uint_t slot, ngx_socketio_ref_t node);
-/* another slot that takes inboxes; zone->slot if there is none */
+/* another slot that takes inboxes; nslots if there is none */
 ngx_uint_t ngx_socketio_slot_other_locked(ngx_socketio_zone_t *zone);
 
 /* NGX_OK, or NGX_BUSY: a dead worker's, to be swept first */
@@ -55,7 +55,8 @@ void ngx_socketio_slot_give_back(ngx_socketio_zone_t *zone,
 /*
  * One bounded step of burying a dead worker: its connections' sessions are
  * closed, probes forgotten, inboxes taken over, then its lists freed.
- * NGX_AGAIN: more to do; NGX_OK: done; NGX_DECLINED: another one is at it.
+ * *cursor is 0 at first, when the caller has just seen that it is dead.
+ * NGX_AGAIN: more to do; NGX_OK: done, by this one or another.
  */
 ngx_int_t ngx_socketio_slot_bury(ngx_socketio_zone_t *zone, ngx_uint_t slot,
     ngx_socketio_ref_t *cursor, uint64_t now);
