@@ -118,6 +118,11 @@ ngx_socketio_emit(ngx_socketio_zone_t *zone, ngx_socketio_target_t *target,
     zone->sh->stats.messages++;
     f.nsp = ngx_socketio_room_find_locked(zone, 0, &target->nsp);
 
+    if (f.nsp) {
+        /* it must not go with its last socket, closed for being too slow */
+        ngx_socketio_room_ref_locked(zone, f.nsp);
+    }
+
     if (f.nsp == 0) {
         rc = NGX_OK;
 
@@ -130,12 +135,16 @@ ngx_socketio_emit(ngx_socketio_zone_t *zone, ngx_socketio_target_t *target,
     } else if (target->nin == 1) {
         room = ngx_socketio_room_find_locked(zone, f.nsp,
                                              &target->in[0].name);
-        if (room) {
+        socket = ngx_socketio_word_socket_locked(zone, f.nsp, &target->in[0]);
+
+        if (room && socket) {
+            /* others joined a room that has the name of a socket's own */
+            rc = ngx_socketio_emit_union_locked(&f);
+
+        } else if (room) {
             rc = ngx_socketio_emit_room_locked(&f, room);
 
         } else {
-            socket = ngx_socketio_word_socket_locked(zone, f.nsp,
-                                                     &target->in[0]);
             f.seq = ++zone->sh->seq;
 
             if (socket) {
@@ -151,6 +160,10 @@ ngx_socketio_emit(ngx_socketio_zone_t *zone, ngx_socketio_target_t *target,
 
     if (rc == NGX_ERROR) {
         zone->sh->stats.full++;
+    }
+
+    if (f.nsp) {
+        ngx_socketio_room_unref_locked(zone, f.nsp);
     }
 
     ngx_socketio_message_release_locked(zone, f.message);
@@ -493,6 +506,9 @@ ngx_socketio_emit_members_locked(ngx_socketio_fanout_t *f,
     ngx_socketio_member_t  *member;
     ngx_socketio_socket_t  *socket;
 
+    /* who is too slow is closed, and may have been its last member */
+
+    ngx_socketio_room_ref_locked(f->zone, ref);
     room = ngx_socketio_rec(f->zone, ref);
 
     for (list = 0; list < 2; list++) {
@@ -517,6 +533,8 @@ ngx_socketio_emit_members_locked(ngx_socketio_fanout_t *f,
             f->count++;
         }
     }
+
+    ngx_socketio_room_unref_locked(f->zone, ref);
 }
 
 
