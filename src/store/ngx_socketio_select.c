@@ -48,7 +48,7 @@ static ngx_int_t ngx_socketio_join_name_locked(ngx_socketio_zone_t *zone,
     ngx_uint_t rooms_max);
 static void ngx_socketio_select_end_locked(ngx_socketio_selector_t *s,
     ngx_socketio_ref_t socket);
-static void ngx_socketio_bye_locked(ngx_socketio_selector_t *s,
+static ngx_int_t ngx_socketio_bye_locked(ngx_socketio_selector_t *s,
     ngx_socketio_ref_t socket);
 static ngx_int_t ngx_socketio_data_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t socket, ngx_str_t *data);
@@ -372,9 +372,11 @@ ngx_socketio_join_name_locked(ngx_socketio_zone_t *zone,
         return NGX_ERROR;
     }
 
-    rc = ngx_socketio_join_locked(zone, ref, room);
+    /* a join that fails half-way takes its member off again */
 
-    ngx_socketio_room_drop_locked(zone, room);
+    ngx_socketio_room_ref_locked(zone, room);
+    rc = ngx_socketio_join_locked(zone, ref, room);
+    ngx_socketio_room_unref_locked(zone, room);
 
     return rc;
 }
@@ -391,9 +393,13 @@ ngx_socketio_select_end_locked(ngx_socketio_selector_t *s,
     socket = ngx_socketio_rec(s->zone, ref);
     session_ref = socket->session;
 
-    if (s->message) {
-        (void) ngx_socketio_give_locked(s->zone, session_ref, ref, s->message,
-                                        0, ++s->zone->sh->seq, s->now);
+    if (s->message
+        && ngx_socketio_give_locked(s->zone, session_ref, ref, s->message,
+                                    0, ++s->zone->sh->seq, s->now)
+           != NGX_OK)
+    {
+        /* it was closed for it, with all its sockets: ref may be gone */
+        return;
     }
 
     if (s->what == NGX_SOCKETIO_DO_DISCONNECT) {
@@ -408,8 +414,11 @@ ngx_socketio_select_end_locked(ngx_socketio_selector_t *s,
     for (other = session->sockets; other; other = socket->next) {
         socket = ngx_socketio_rec(s->zone, other);
 
-        if (other != ref && socket->state == NGX_SOCKETIO_SOCKET_CONNECTED) {
-            ngx_socketio_bye_locked(s, other);
+        if (other != ref && socket->state == NGX_SOCKETIO_SOCKET_CONNECTED
+            && ngx_socketio_bye_locked(s, other) != NGX_OK)
+        {
+            /* closed, as above */
+            return;
         }
     }
 
@@ -418,13 +427,17 @@ ngx_socketio_select_end_locked(ngx_socketio_selector_t *s,
 }
 
 
-/* "41/nsp," for another namespace of the connection */
+/*
+ * "41/nsp," for another namespace of the connection.  NGX_ERROR: it could not
+ * be given, the session has been closed.
+ */
 
-static void
+static ngx_int_t
 ngx_socketio_bye_locked(ngx_socketio_selector_t *s, ngx_socketio_ref_t ref)
 {
     size_t                   len;
     u_char                  *p;
+    ngx_int_t                rc;
     ngx_str_t                part;
     ngx_socketio_ref_t       message_ref;
     ngx_socketio_room_t     *nsp;
@@ -437,7 +450,7 @@ ngx_socketio_bye_locked(ngx_socketio_selector_t *s, ngx_socketio_ref_t ref)
     len = nsp->name_len;
 
     if (len > 1024) {
-        return;
+        return NGX_OK;
     }
 
     len = (len > 1) ? len + 3 : 2;
@@ -467,17 +480,20 @@ ngx_socketio_bye_locked(ngx_socketio_selector_t *s, ngx_socketio_ref_t ref)
 
     message_ref = ngx_socketio_message_alloc_locked(s->zone, part.len);
     if (message_ref == 0) {
-        return;
+        /* the close packet alone says it, too */
+        s->zone->sh->stats.full++;
+        return NGX_OK;
     }
 
     message = ngx_socketio_rec(s->zone, message_ref);
     ngx_socketio_bytes_write(s->zone, message->bytes, &part, 1);
 
-    (void) ngx_socketio_give_locked(s->zone, socket->session, ref,
-                                    message_ref, 0, ++s->zone->sh->seq,
-                                    s->now);
+    rc = ngx_socketio_give_locked(s->zone, socket->session, ref, message_ref,
+                                  0, ++s->zone->sh->seq, s->now);
 
     ngx_socketio_message_release_locked(s->zone, message_ref);
+
+    return rc;
 }
 
 
@@ -632,6 +648,12 @@ ngx_socketio_reject(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
         if (message) {
             (void) ngx_socketio_give_locked(zone, socket->session, id->ref,
                                             message, 0, ++zone->sh->seq,
+                                            ngx_current_msec);
+        } else {
+            /* who cannot be told must not wait for ever */
+            zone->sh->stats.full++;
+            ngx_socketio_session_end_locked(zone, socket->session,
+                                            NGX_SOCKETIO_REASON_FORCED_SERVER,
                                             ngx_current_msec);
         }
 
