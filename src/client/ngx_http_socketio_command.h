@@ -16,9 +16,9 @@
 #define _NGX_HTTP_SOCKETIO_COMMAND_H_INCLUDED_
 
 
-#include <jansson.h>
-
 #include "client/ngx_http_socketio_client.h"
+
+#include <jansson.h>
 
 
 /*

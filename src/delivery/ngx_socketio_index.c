@@ -19,6 +19,25 @@ static void ngx_socketio_desk_remove(ngx_socketio_index_t *index,
 static ngx_socketio_seat_t  *ngx_socketio_free_seats;
 
 
+/* no local sits anywhere any more */
+
+void
+ngx_socketio_index_destroy(ngx_socketio_index_t *index)
+{
+    ngx_socketio_seat_t  *seat;
+
+    if (index->buckets) {
+        ngx_free(index->buckets);
+    }
+
+    while (ngx_socketio_free_seats) {
+        seat = ngx_socketio_free_seats;
+        ngx_socketio_free_seats = seat->next;
+        ngx_free(seat);
+    }
+}
+
+
 ngx_socketio_desk_t *
 ngx_socketio_desk(ngx_socketio_index_t *index, ngx_socketio_ref_t room,
     uint32_t gen)

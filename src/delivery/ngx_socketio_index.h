@@ -44,6 +44,7 @@ typedef struct {
 } ngx_socketio_index_t;
 
 
+void ngx_socketio_index_destroy(ngx_socketio_index_t *index);
 /* NULL: none of this worker's websockets is in there */
 ngx_socketio_desk_t *ngx_socketio_desk(ngx_socketio_index_t *index,
     ngx_socketio_ref_t room, uint32_t gen);

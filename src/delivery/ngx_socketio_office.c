@@ -64,6 +64,32 @@ ngx_socketio_office_create(ngx_socketio_zone_t *zone)
 
 
 void
+ngx_socketio_office_destroy(ngx_socketio_office_t *office)
+{
+    ngx_socketio_pin_t  *pin;
+
+    ngx_socketio_index_destroy(&office->index);
+
+    if (office->event.posted) {
+        ngx_delete_posted_event(&office->event);
+    }
+
+    if (office->handles) {
+        ngx_free(office->handles);
+        ngx_free(office->spare);
+    }
+
+    ngx_free(office);
+
+    while (ngx_socketio_free_pins) {
+        pin = ngx_socketio_free_pins;
+        ngx_socketio_free_pins = (ngx_socketio_pin_t *) pin->data;
+        ngx_free(pin);
+    }
+}
+
+
+void
 ngx_socketio_office_post(ngx_socketio_office_t *office)
 {
     ngx_post_event(&office->event, &ngx_posted_events);

@@ -46,6 +46,8 @@ typedef struct {
 
 /* NULL: no memory */
 ngx_socketio_office_t *ngx_socketio_office_create(ngx_socketio_zone_t *zone);
+/* at the worker's exit, when its connections have gone */
+void ngx_socketio_office_destroy(ngx_socketio_office_t *office);
 /* takes the mailbox and works; the rest follows in later turns of the loop */
 void ngx_socketio_office_run(ngx_socketio_office_t *office);
 void ngx_socketio_office_post(ngx_socketio_office_t *office);

@@ -5,10 +5,12 @@
 
 
 #include "delivery/ngx_socketio_office.h"
+#include "store/ngx_socketio_room.h"
 #include "store/ngx_socketio_session.h"
 
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 
 
 #define NGX_SOCKETIO_TICK        1000       /* ms */
@@ -80,6 +82,14 @@ ngx_socketio_worker_init_module(ngx_cycle_t *cycle)
 
     ngx_socketio_eventfds = ngx_alloc(n * sizeof(int), cycle->log);
     if (ngx_socketio_eventfds == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (getrandom(&ngx_socketio_name_seed, sizeof(uint64_t), 0)
+        != sizeof(uint64_t))
+    {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "getrandom() failed");
         return NGX_ERROR;
     }
 
@@ -472,6 +482,9 @@ ngx_socketio_worker_exit(ngx_cycle_t *cycle)
         if (ngx_socketio_zones[i]->slot_gen) {
             ngx_socketio_slot_leave(ngx_socketio_zones[i]);
         }
+
+        ngx_socketio_office_destroy(ngx_socketio_zones[i]->data);
+        ngx_socketio_zones[i]->data = NULL;
     }
 
     ngx_socketio_nzones = 0;

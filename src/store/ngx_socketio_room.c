@@ -11,6 +11,9 @@
 #define NGX_SOCKETIO_HIDDEN  2
 
 
+uint64_t  ngx_socketio_name_seed = 0xcbf29ce484222325;
+
+
 static ngx_socketio_ref_t *ngx_socketio_room_bucket_locked(
     ngx_socketio_zone_t *zone, ngx_socketio_ref_t parent, uint32_t hash);
 static void ngx_socketio_member_link_locked(ngx_socketio_zone_t *zone,
@@ -20,8 +23,19 @@ static void ngx_socketio_member_link_locked(ngx_socketio_zone_t *zone,
 void
 ngx_socketio_name_set(ngx_socketio_name_t *name, ngx_str_t *text)
 {
+    size_t    i;
+    uint64_t  hash;
+
+    hash = ngx_socketio_name_seed;
+
+    for (i = 0; i < text->len; i++) {
+        hash = (hash ^ text->data[i]) * 0x100000001b3;
+    }
+
+    hash ^= hash >> 29;
+
     name->name = *text;
-    name->hash = ngx_murmur_hash2(text->data, text->len);
+    name->hash = (uint32_t) (hash ^ hash >> 32);
 }
 
 

@@ -26,6 +26,13 @@ typedef struct {
 } ngx_socketio_name_t;
 
 
+/*
+ * Secret, so that nobody can choose names that share a bucket.  Set once, in
+ * the master, before the first name.
+ */
+extern uint64_t  ngx_socketio_name_seed;
+
+
 /* to be called without the lock; the name is not copied */
 void ngx_socketio_name_set(ngx_socketio_name_t *name, ngx_str_t *text);
 
