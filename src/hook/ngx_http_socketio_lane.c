@@ -255,10 +255,16 @@ ngx_http_socketio_lane_leave(void)
             ngx_http_socketio_lane_pass_on_queue(&lanes->lane[i].waiting);
             ngx_http_socketio_lane_pass_on_queue(&lanes->lane[i].left);
 
-            if (ngx_queue_empty(&lanes->lane[i].left)
-                && lanes->lane[i].repeat.timer_set)
-            {
-                ngx_del_timer(&lanes->lane[i].repeat);
+            if (!lanes->lane[i].repeat.timer_set) {
+                continue;
+            }
+
+            ngx_del_timer(&lanes->lane[i].repeat);
+
+            if (!ngx_queue_empty(&lanes->lane[i].left)) {
+                lanes->lane[i].left_delay = 0;
+                ngx_add_timer(&lanes->lane[i].repeat,
+                              NGX_HTTP_SOCKETIO_LANE_DELAY);
             }
         }
     }

@@ -18,7 +18,8 @@ static ngx_int_t ngx_http_socketio_lane_again(
     ngx_http_socketio_batch_t *batch, ngx_http_socketio_loc_conf_t *conf,
     time_t retry_after);
 static void ngx_http_socketio_lane_done(ngx_http_socketio_batch_t *batch);
-static void ngx_http_socketio_lane_failed(ngx_http_socketio_batch_t *batch);
+static void ngx_http_socketio_lane_failed(ngx_http_socketio_batch_t *batch,
+    ngx_http_socketio_loc_conf_t *conf);
 
 
 void
@@ -147,7 +148,7 @@ ngx_http_socketio_lane_answer(ngx_http_socketio_call_t *call, void *data)
 
     } else {
         ngx_http_socketio_result_fail(batch, conf, answer, !retry);
-        ngx_http_socketio_lane_failed(batch);
+        ngx_http_socketio_lane_failed(batch, conf);
     }
 
     ngx_http_socketio_lane_free(batch);
@@ -301,14 +302,24 @@ ngx_http_socketio_lane_done(ngx_http_socketio_batch_t *batch)
  */
 
 static void
-ngx_http_socketio_lane_failed(ngx_http_socketio_batch_t *batch)
+ngx_http_socketio_lane_failed(ngx_http_socketio_batch_t *batch,
+    ngx_http_socketio_loc_conf_t *conf)
 {
+    ngx_msec_t                  limit;
     ngx_uint_t                  n;
     ngx_queue_t                *q;
     ngx_http_socketio_lane_t   *lane;
     ngx_http_socketio_owned_t  *session;
 
     lane = batch->lane;
+
+    /* an exit that nobody else takes over from is not held for a minute */
+
+    limit = NGX_HTTP_SOCKETIO_LANE_DISCONNECT;
+
+    if (ngx_exiting) {
+        limit = ngx_min(limit, conf->hook_timeout);
+    }
 
     while (!ngx_queue_empty(&batch->sessions)) {
 
@@ -327,7 +338,7 @@ ngx_http_socketio_lane_failed(ngx_http_socketio_batch_t *batch)
             session->attempts = batch->attempt;
 
         } else if (ngx_current_msec - session->since
-                   >= NGX_HTTP_SOCKETIO_LANE_DISCONNECT)
+                   >= limit)
         {
             n = session->n;
             session->left = 0;
