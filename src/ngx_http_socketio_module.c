@@ -232,8 +232,7 @@ ngx_http_socketio_leave(ngx_socketio_zone_t *zone)
 static void
 ngx_http_socketio_shutdown(ngx_event_t *ev)
 {
-    ngx_http_socketio_call_abort_all();
-    ngx_http_socketio_lane_leave();
+    ngx_http_socketio_lane_stop();
 }
 
 

@@ -115,6 +115,14 @@ ngx_http_socketio_call_start(ngx_http_socketio_call_conf_t *conf,
 
     call->starting = 1;
 
+    /*
+     * client_max_body_size is for clients, and is compared where nginx finds
+     * the location: the length is told when that is done.
+     */
+
+    call->size = r->headers_in.content_length_n;
+    r->headers_in.content_length_n = 0;
+
     ngx_http_handler(r);
     ngx_http_run_posted_requests(c);
 

@@ -10,6 +10,7 @@
 #define NGX_HTTP_SOCKETIO_CALL_FIRST  1024
 
 
+static ngx_int_t ngx_http_socketio_call_length(ngx_http_request_t *r);
 static ngx_int_t ngx_http_socketio_call_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_socketio_call_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
@@ -24,6 +25,23 @@ static time_t ngx_http_socketio_call_retry_after(ngx_http_request_t *r);
 
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
 static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
+
+
+/* preaccess phase: the location is found, see ..._call_start() */
+
+static ngx_int_t
+ngx_http_socketio_call_length(ngx_http_request_t *r)
+{
+    ngx_http_socketio_call_t  *call;
+
+    call = ngx_http_socketio_call_get(r);
+
+    if (call && r == r->main && r->request_body) {
+        r->headers_in.content_length_n = call->size;
+    }
+
+    return NGX_DECLINED;
+}
 
 
 static ngx_int_t
@@ -259,6 +277,18 @@ ngx_http_socketio_call_retry_after(ngx_http_request_t *r)
 ngx_int_t
 ngx_http_socketio_call_filter_init(ngx_conf_t *cf)
 {
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PREACCESS_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_socketio_call_length;
+
     ngx_http_next_header_filter = ngx_http_top_header_filter;
     ngx_http_top_header_filter = ngx_http_socketio_call_header_filter;
 

@@ -50,6 +50,7 @@ struct ngx_http_socketio_call_s {
     ngx_str_t                        label;      /* in the request's pool */
 
     ngx_msec_t                       start;
+    off_t                            size;       /* of the body */
     size_t                           max_answer;
     size_t                           buf_size;
     ngx_http_socketio_call_answer_t  answer;
