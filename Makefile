@@ -41,6 +41,10 @@ SANITIZE  = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ALONE     = -DNGX_SOCKETIO_STANDALONE=1 -std=gnu11 -Wall -Wextra -Werror \
             -g -O1 -fno-omit-frame-pointer -Isrc -MMD -MP
 
+STORE     = $(subst -DNGX_SOCKETIO_STANDALONE=1,,$(ALONE)) -It/unit \
+            $(patsubst %,-isystem $(BUILD)/tree/src/%,core event \
+            event/modules os/unix) -isystem $(BUILD)/objs
+
 export NGINX_SRC NDK_SRC CC_OPT LD_OPT CONF_FLAGS WERROR DEMO_PORT
 
 ifdef NGINX_SRC
@@ -99,9 +103,22 @@ build/unit/%: t/unit/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALONE) $(SANITIZE) -It/unit -o $@ $< -lz
 
+# the store needs nginx's headers, as configured for this module
+
+build/unit/store_%: t/unit/store_%.c | $(BUILD)/configured
+	@mkdir -p $(@D)
+	$(CC) $(STORE) $(SANITIZE) -o $@ $<
+
 build/fuzz/%: t/fuzz/%.c
 	@mkdir -p $(@D)
 	clang $(ALONE) $(SANITIZE) -fsanitize=fuzzer -It/fuzz -o $@ $< -lz
+
+build/fuzz/fuzz_store: t/fuzz/fuzz_store.c | $(BUILD)/configured
+	@mkdir -p $(@D)
+	clang $(STORE) $(SANITIZE) -fsanitize=fuzzer -o $@ $<
+
+$(BUILD)/configured:
+	@t/tools/build-nginx.sh $(BUILD)
 
 -include $(wildcard build/unit/*.d build/fuzz/*.d)
 

@@ -28,17 +28,23 @@
 #define check_rec(ref, what)  ((void *) check_used(ref, what))
 
 
+static void                (*check_hint)(void);
 static ngx_socketio_zone_t  *check_zone;
 static uint8_t              *check_seen;    /* of each record */
 static uint32_t             *check_counts;  /* nodes of messages, ... */
 static uint64_t              check_dead;    /* slots of dead workers */
-static ngx_uint_t            check_alive;   /* slots that take inboxes */
+static ngx_uint_t            check_alive;   /* workers that take inboxes */
 
 
 static void
 check_failed(const char *what, const char *file, int line)
 {
     fprintf(stderr, "%s:%d: violated: %s\n", file, line, what);
+
+    if (check_hint) {
+        check_hint();
+    }
+
     abort();
 }
 
@@ -60,6 +66,17 @@ check_used(ngx_socketio_ref_t ref, ngx_uint_t type)
     must(rec->used == 1);
 
     return rec;
+}
+
+
+/* of the address sanitizer's */
+
+void
+__asan_on_error(void)
+{
+    if (check_hint) {
+        check_hint();
+    }
 }
 
 
@@ -643,7 +660,8 @@ check_slots(void)
 static void
 check_all(ngx_socketio_zone_t *zone)
 {
-    size_t  n;
+    size_t      n;
+    ngx_uint_t  i;
 
     check_zone = zone;
     n = ((size_t) zone->sh->npages + 1) << 8;
@@ -653,6 +671,10 @@ check_all(ngx_socketio_zone_t *zone)
 
     if (check_seen == NULL || check_counts == NULL) {
         abort();
+    }
+
+    for (check_alive = 0, i = 0; i < zone->sh->nslots; i++) {
+        check_alive += zone->slots[i].gen && !zone->slots[i].exiting;
     }
 
     check_pages();

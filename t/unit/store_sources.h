@@ -32,6 +32,22 @@ store_poison(u_char *p, size_t size)
 }
 
 
+static void
+store_poison_all(ngx_socketio_zone_t *zone)
+{
+    ASAN_POISON_MEMORY_REGION(zone->pages, (size_t) zone->sh->npages
+                                           * NGX_SOCKETIO_PAGE);
+}
+
+
+static void
+store_unpoison_all(ngx_socketio_zone_t *zone)
+{
+    ASAN_UNPOISON_MEMORY_REGION(zone->pages, (size_t) zone->sh->npages
+                                             * NGX_SOCKETIO_PAGE);
+}
+
+
 static ngx_socketio_ref_t
 store_alloc_locked(ngx_socketio_zone_t *zone, ngx_uint_t type)
 {
@@ -107,6 +123,15 @@ store_free_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref)
 
 #define ngx_socketio_alloc_locked  store_alloc_locked
 #define ngx_socketio_free_locked   store_free_locked
+
+#include "store/ngx_socketio_slot.h"
+
+/* so that mailboxes are overrun, too */
+
+#undef NGX_SOCKETIO_MAILBOX_MAX
+#define NGX_SOCKETIO_MAILBOX_MAX   store_mailbox_max
+
+static ngx_uint_t  store_mailbox_max = 48;
 
 #include "store/ngx_socketio_bytes.c"
 #include "store/ngx_socketio_message.c"
