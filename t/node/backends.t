@@ -198,6 +198,8 @@ main(async () => {
                     assert.deepEqual(await ask(a, 'join', 'tea'), ['joined', 'tea']);
                     assert.deepEqual(await ask(b, 'join', 'tea'), ['joined', 'tea']);
                     a.emit('nick', 'ann');
+                    // its data comes with the events of later batches
+                    assert.deepEqual(await ask(a, 'chat message', 'x'), ['delivered']);
                     a.emit('to', 'tea', 'milk?', { n: 1 });
                     assert.deepEqual((await got[1].get(1))[0], [['ann'], 'milk?', { n: 1 }]);
                     assert.deepEqual(await ask(a, 'chat message', 'x'), ['delivered']);
