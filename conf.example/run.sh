@@ -108,6 +108,12 @@ php)
     chmod a+r "$prefix"/php/*
     "$fpm" -n -F -y "$prefix/php-fpm.conf" &
     pids=$!
+
+    # nginx has much to say of a socket that is not there
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        [ ! -S "$prefix/php.sock" ] || break
+        sleep 0.5
+    done
     ;;
 esac
 
