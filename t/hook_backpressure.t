@@ -49,7 +49,11 @@ my $x = 'x' x 10_000;
 $big->send(map { "42[\"m\",\"$_ $x\"]" } 1 .. 30);
 
 ok($p->{post}->silent(0.5), 'POST is held');
-is(scalar(grep { $_->{event} eq 'm' } $b->events('event')), 0,
+# What was sent before its lane was in flight may share the held batch.
+my %held;
+is(scalar(grep {
+        $held{$_->{sid}} ||= $_->{event} eq 'hold';
+        $_->{event} eq 'm' && !$held{$_->{sid}} } $b->events('event')), 0,
     'nothing overtakes');
 my ($status, $a) = $t->publish({ sid => [map { $_->{id} } $ws, $p, $big],
     event => 'push' });
