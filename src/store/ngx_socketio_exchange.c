@@ -124,6 +124,22 @@ ngx_socketio_known_locked(ngx_socketio_zone_t *zone, u_char *sid,
 }
 
 
+ngx_int_t
+ngx_socketio_known(ngx_socketio_zone_t *zone, u_char *sid, uint32_t location)
+{
+    ngx_int_t          rc;
+    ngx_socketio_id_t  id;
+
+    ngx_socketio_zone_lock(zone);
+
+    rc = ngx_socketio_known_locked(zone, sid, location, &id) ? NGX_OK
+                                                             : NGX_DECLINED;
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
 static void
 ngx_socketio_conn_note_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_session_t *session, ngx_uint_t which, uint32_t handle)

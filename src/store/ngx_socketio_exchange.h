@@ -74,6 +74,10 @@ typedef struct {
 ngx_int_t ngx_socketio_open(ngx_socketio_zone_t *zone,
     ngx_socketio_open_t *open, ngx_socketio_id_t *id, uint64_t now);
 
+/* whether there is such a session, without any effect on it */
+ngx_int_t ngx_socketio_known(ngx_socketio_zone_t *zone, u_char *sid,
+    uint32_t location);
+
 /*
  * A GET: taken->actions has REFUSE, REFUSE_EMPTY, PARK, PARK_SHORT (it is
  * noted with the session) or ANSWER, for which the rest of taken is set.

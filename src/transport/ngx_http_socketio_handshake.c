@@ -159,33 +159,17 @@ ngx_http_socketio_admit_known(ngx_http_request_t *r,
 }
 
 
-/*
- * A request that its session cannot take: whether there is such a session
- * comes first.  A probe that is lost at once tells, and leaves no trace.
- */
+/* A request that its session cannot take: whether there is one comes first. */
 
 static ngx_int_t
 ngx_http_socketio_admit_unfit(ngx_http_request_t *r,
     ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_request_t *req,
     char *context)
 {
-    ngx_int_t             rc;
-    ngx_socketio_id_t     id;
-    ngx_socketio_zone_t  *zone;
-
-    zone = conf->shm_zone->data;
-
-    rc = ngx_socketio_probe(zone, req->sid, conf->number, 0, &id,
-                            (uint64_t) ngx_current_msec);
-
-    if (rc == NGX_DECLINED) {
+    if (ngx_socketio_known(conf->shm_zone->data, req->sid, conf->number)
+        != NGX_OK)
+    {
         return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_UNKNOWN_SID, NULL);
-    }
-
-    if (rc == NGX_OK) {
-        ngx_socketio_websocket_gone(zone, &id, 0,
-                                    NGX_SOCKETIO_EIO_EV_PROBE_LOST,
-                                    (uint64_t) ngx_current_msec);
     }
 
     return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST, context);
