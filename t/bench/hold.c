@@ -1,0 +1,199 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+/*
+ * How long an emit to a room of polling clients holds the zone's lock: the
+ * store alone, no nginx.  Prints the time of one emit and of a member.
+ *
+ *   hold [MEMBERS ...]
+ */
+
+
+#include "ngx_stub.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "proto/ngx_socketio_base64.c"
+#include "proto/ngx_socketio_eio_session.c"
+#include "store/ngx_socketio_zone.c"
+#include "store/ngx_socketio_bytes.c"
+#include "store/ngx_socketio_message.c"
+#include "store/ngx_socketio_room.c"
+#include "store/ngx_socketio_socket.c"
+#include "store/ngx_socketio_slot.c"
+#include "store/ngx_socketio_wheel.c"
+#include "store/ngx_socketio_session.c"
+#include "store/ngx_socketio_exchange.c"
+#include "store/ngx_socketio_inbox.c"
+#include "store/ngx_socketio_emit.c"
+#include "store/ngx_socketio_select.c"
+
+
+#define ZONE    ((size_t) 256 << 20)
+#define EMITS   50
+
+
+static ngx_slab_pool_t      pool;
+static ngx_shm_zone_t       shm;
+static ngx_socketio_zone_t  zone;
+
+
+static void
+nothing(ngx_socketio_zone_t *z, ngx_uint_t slot)
+{
+    (void) z;
+    (void) slot;
+}
+
+
+static double
+now(void)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (double) ts.tv_sec * 1e6 + (double) ts.tv_nsec / 1e3;
+}
+
+
+static void
+member(unsigned n)
+{
+    ngx_str_t                room = ngx_string("room"), nsp = ngx_string("/");
+    ngx_socketio_id_t        id;
+    ngx_socketio_name_t      name;
+    ngx_socketio_open_t      open;
+    ngx_socketio_incoming_t  in;
+
+    memset(&open, 0, sizeof(open));
+    memcpy(open.sid, &n, sizeof(n));
+    memset(&in, 0, sizeof(in));
+
+    open.interval = 25000;
+    open.timeout = 20000;
+    open.connect_timeout = 45000;
+    open.outbox_max = 1024;
+    open.outbox_max_bytes = 1 << 20;
+    in.namespaces_max = 16;
+
+    ngx_socketio_name_set(&in.nsp, &nsp);
+    ngx_socketio_name_set(&name, &room);
+
+    if (ngx_socketio_open(&zone, &open, &id, 1000) != NGX_OK
+        || ngx_socketio_incoming(&zone, &id, &in, 1000) != NGX_DONE
+        || ngx_socketio_accept(&zone, &in.socket, &name, 1, NULL,
+                               (u_char *) "\x81\x02" "40", 4) != NGX_OK)
+    {
+        fprintf(stderr, "zone full at %u\n", n);
+        exit(2);
+    }
+}
+
+
+/* each client fetches, as clients do */
+
+static void
+drain(unsigned from, unsigned members)
+{
+    unsigned              i;
+    u_char                sid[NGX_SOCKETIO_SID];
+    ngx_socketio_ref_t    node;
+    ngx_socketio_taken_t  taken;
+    ngx_socketio_slot_t  *slot;
+
+    memset(sid, 0, sizeof(sid));
+    slot = &zone.slots[zone.slot];
+
+    for (i = from; i < members; i++) {
+        memcpy(sid, &i, sizeof(i));
+        ngx_socketio_get(&zone, sid, 0, 0, &taken, 1000);
+
+        while (slot->held) {
+            node = slot->held;
+            ngx_socketio_slot_give_back(&zone, &node, 1);
+        }
+    }
+}
+
+
+static void
+measure(unsigned from, unsigned members)
+{
+    double                   t, best;
+    unsigned                 i;
+    ngx_str_t                room = ngx_string("room"), nsp = ngx_string("/");
+    ngx_uint_t               count;
+    ngx_socketio_word_t      word;
+    ngx_socketio_target_t    target;
+    u_char                   frame[102];
+
+    for (i = from; i < members; i++) {
+        member(i);
+    }
+
+    drain(from, members);
+
+    memset(&target, 0, sizeof(target));
+    memset(frame, 'x', sizeof(frame));
+    ngx_socketio_word_set(&word, &room);
+    ngx_socketio_name_set(&target.nsp, &nsp);
+    target.in = &word;
+    target.nin = 1;
+
+    for (best = 1e9, i = 0; i < EMITS; i++) {
+        t = now();
+
+        if (ngx_socketio_emit(&zone, &target, frame, sizeof(frame), 0, &count)
+            != NGX_OK || count != members)
+        {
+            fprintf(stderr, "emit reached %u\n", (unsigned) count);
+            exit(2);
+        }
+
+        t = now() - t;
+        best = ngx_min(best, t);
+
+        if (i % 8 == 7) {
+            drain(0, members);
+        }
+    }
+
+    drain(0, members);
+
+    printf("%6u polling members: the lock is held for %.1f us, "
+           "%.3f us a member\n", members, best, best / members);
+}
+
+
+int
+main(int argc, char **argv)
+{
+    int       i;
+    unsigned  from, n;
+
+    static unsigned  sizes[] = { 100, 1000, 10000 };
+
+    stub_clock(1000);
+    pool.pfree = ZONE / 4096;
+    shm.shm.addr = (u_char *) &pool;
+    zone.wake = nothing;
+
+    if (ngx_socketio_zone_init(&zone, &shm, NULL, 64) != NGX_OK
+        || ngx_socketio_slot_claim(&zone, 0) != NGX_OK)
+    {
+        return 2;
+    }
+
+    for (from = 0, i = 0; i < (argc > 1 ? argc - 1 : 3); i++) {
+        n = argc > 1 ? (unsigned) atoi(argv[i + 1]) : sizes[i];
+        measure(from, n);
+        from = n;
+    }
+
+    return 0;
+}
