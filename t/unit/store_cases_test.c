@@ -1,0 +1,720 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+/*
+ * Mistakes that the store has made, each in the fewest steps, and what the
+ * model of store_model.h does not vary.  The header of each test says which
+ * mistake makes it fail.
+ */
+
+
+#include "tap.h"
+#include "store_check.h"
+
+
+#define SLOTS  4
+
+
+static ngx_socketio_zone_t  zones[SLOTS + 1];
+static ngx_shm_zone_t       shm;
+static ngx_slab_pool_t      pool;
+static ngx_log_t            the_log;
+static u_char               frames[300];
+static ngx_uint_t           nowned;
+static ngx_socketio_id_t    owned_id;
+static uint32_t             owned_tenure;
+static ngx_socketio_zone_t *owned_by;
+static uint8_t              sids;
+static ngx_uint_t           spoil;          /* at so many unlocks more */
+
+
+static void
+wake(ngx_socketio_zone_t *zone, ngx_uint_t slot)
+{
+    (void) zone;
+    (void) slot;
+}
+
+
+static void
+inbox(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id, uint32_t tenure)
+{
+    nowned++;
+    owned_by = zone;
+    owned_id = *id;
+    owned_tenure = tenure;
+}
+
+
+static void
+unlocking(void)
+{
+    check_all(&zones[0]);
+
+    if (spoil && --spoil == 0) {
+        zones[0].sh->dirty = 1;
+    }
+}
+
+
+static void
+begin(uint32_t npages)
+{
+    ngx_uint_t  i;
+
+    ngx_memzero(zones, sizeof(zones));
+    ngx_memzero(&pool, sizeof(pool));
+    stub_clock(1000000);
+
+    shm.shm.addr = (u_char *) &pool;
+    shm.shm.log = &the_log;
+    shm.shm.exists = 0;
+    pool.pfree = 100;
+    check_dead = 0;
+    nowned = 0;
+    spoil = 0;
+
+    must(ngx_socketio_zone_init(&zones[0], &shm, NULL, SLOTS) == NGX_OK);
+
+    zones[0].sh->npages = npages;
+    ngx_socketio_zone_layout(&zones[0], 0);
+    ngx_socketio_zone_empty_locked(&zones[0]);
+    zones[0].sh->stats.emptied = 0;
+
+    for (i = 0; i <= SLOTS; i++) {
+        must(ngx_socketio_zone_init(&zones[i], &shm, &zones[0], 0) == NGX_OK);
+        zones[i].wake = wake;
+        zones[i].inbox = inbox;
+    }
+
+    store_poison_all(&zones[0]);
+    stub_unlocking = unlocking;
+}
+
+
+/* all else has gone: nothing may be left */
+
+static ngx_uint_t
+end(void)
+{
+    ngx_uint_t               i, pages;
+    ngx_socketio_id_t        id;
+    ngx_socketio_session_t  *s;
+
+    zones[SLOTS].slot_gen = 0;
+    check_dead = ~(uint64_t) 0;
+
+    for (i = 0; i < SLOTS; i++) {
+        if (zones[i].slot_gen) {
+            ngx_socketio_slot_leave(&zones[i]);
+        }
+    }
+
+    for ( ;; ) {
+        pages = 0;
+        id.ref = ngx_socketio_walk_locked(&zones[0], NGX_SOCKETIO_SESSION, 0,
+                                          &pages);
+        if (id.ref == 0) {
+            break;
+        }
+
+        s = ngx_socketio_rec(&zones[0], id.ref);
+        id.gen = s->rec.gen;
+
+        if (s->eio.state == NGX_SOCKETIO_EIO_CLOSED) {
+            break;
+        }
+
+        ngx_socketio_end(&zones[0], &id, NGX_SOCKETIO_REASON_FORCED,
+                         ngx_current_msec);
+    }
+
+    stub_clock(ngx_current_msec + 200);
+    ngx_socketio_wheel_turn(&zones[0], ngx_current_msec);
+
+    i = zones[0].sh->free_pages == zones[0].sh->npages;
+
+    stub_unlocking = NULL;
+    store_unpoison_all(&zones[0]);
+    free(stub_block);
+    stub_block = NULL;
+
+    return i;
+}
+
+
+static ngx_socketio_id_t
+open_session(ngx_socketio_zone_t *zone, ngx_uint_t transport,
+    ngx_uint_t hooked, ngx_uint_t outbox)
+{
+    ngx_socketio_id_t    id;
+    ngx_socketio_open_t  o;
+
+    ngx_memzero(&o, sizeof(o));
+    o.sid[0] = ++sids;
+    o.transport = transport;
+    o.interval = 25000;
+    o.timeout = 20000;
+    o.connect_timeout = 45000;
+    o.outbox_max = outbox;
+    o.outbox_max_bytes = 100000;
+    o.inbox_max = 10;
+    o.inbox_max_bytes = 100000;
+    o.hooked = hooked;
+
+    must(ngx_socketio_open(zone, &o, &id, ngx_current_msec) == NGX_OK);
+
+    return id;
+}
+
+
+static void
+name_of(ngx_socketio_name_t *name, char *text)
+{
+    ngx_str_t  s;
+
+    s.data = (u_char *) text;
+    s.len = strlen(text);
+    ngx_socketio_name_set(name, &s);
+}
+
+
+/* without a backend; in this room, if any */
+
+static ngx_socketio_id_t
+connect_socket(ngx_socketio_zone_t *zone, ngx_socketio_id_t *session,
+    char *nsp, char *room)
+{
+    ngx_int_t                rc;
+    ngx_socketio_name_t      name;
+    ngx_socketio_incoming_t  in;
+
+    ngx_memzero(&in, sizeof(in));
+    in.kind = NGX_SOCKETIO_EVENT_CONNECT;
+    in.namespaces_max = 10;
+    name_of(&in.nsp, nsp);
+
+    rc = ngx_socketio_incoming(zone, session, &in, ngx_current_msec);
+
+    if (rc == NGX_DONE) {
+        if (room) {
+            name_of(&name, room);
+        }
+
+        must(ngx_socketio_accept(zone, &in.socket, &name, room != NULL, NULL,
+                                 frames, 10)
+             == NGX_OK);
+
+    } else {
+        must(rc == NGX_OK);
+    }
+
+    return in.socket;
+}
+
+
+static void
+target_of(ngx_socketio_target_t *t, char *nsp, ngx_socketio_word_t *word,
+    char *text)
+{
+    ngx_str_t  s;
+
+    ngx_memzero(t, sizeof(*t));
+    name_of(&t->nsp, nsp);
+    t->in = word;
+
+    if (text == NULL) {
+        t->all = 1;
+        return;
+    }
+
+    s.data = (u_char *) text;
+    s.len = strlen(text);
+    ngx_socketio_word_set(word, &s);
+    t->nin = 1;
+}
+
+
+static ngx_uint_t
+state_of(ngx_socketio_id_t *id)
+{
+    ngx_socketio_session_t  *s;
+
+    s = ngx_socketio_find_locked(&zones[0], NGX_SOCKETIO_SESSION, id->ref,
+                                 id->gen);
+
+    return s ? s->eio.state : 9;
+}
+
+
+/* leaves so many free pages */
+
+static void
+fill(ngx_socketio_zone_t *zone, uint32_t pages)
+{
+    ngx_socketio_zone_lock(zone);
+
+    while (zone->sh->free_pages > pages) {
+        must(ngx_socketio_message_alloc_locked(zone, 4000) != 0);
+    }
+
+    ngx_socketio_zone_unlock(zone);
+}
+
+
+static void
+empty(ngx_socketio_zone_t *zone)
+{
+    ngx_socketio_zone_lock(zone);
+
+    while (zone->slots[zone->slot].messages) {
+        ngx_socketio_message_release_locked(zone,
+                                         zone->slots[zone->slot].messages);
+    }
+
+    ngx_socketio_zone_unlock(zone);
+}
+
+
+/* all nodes but so many */
+
+static void
+fill_nodes(ngx_socketio_zone_t *zone, uint32_t nodes)
+{
+    ngx_socketio_ref_t    ref;
+    ngx_socketio_slot_t  *slot;
+
+    ngx_socketio_zone_lock(zone);
+
+    slot = &zone->slots[zone->slot];
+
+    while (zone->sh->nfree[NGX_SOCKETIO_NODE] > nodes
+           || zone->sh->free_pages)
+    {
+        ref = ngx_socketio_node_alloc_locked(zone, 0, NGX_SOCKETIO_LEFT);
+        must(ref != 0);
+        ((ngx_socketio_node_t *) ngx_socketio_rec(zone, ref))->owner =
+                                             (ngx_socketio_ref_t) zone->slot;
+        ngx_socketio_nodes_add_locked(zone, &slot->held, &slot->held_tail,
+                                      ref);
+    }
+
+    ngx_socketio_zone_unlock(zone);
+}
+
+
+/*
+ * A worker, the only one, is killed with an inbox; its successor buries it,
+ * then claims its slot.  Fails if the inbox is left without an owner, as it
+ * was: the process had no slot yet when it took the inbox over.
+ */
+
+static void
+test_successor(void)
+{
+    ngx_uint_t              n;
+    ngx_socketio_id_t       id;
+    ngx_socketio_ref_t      cursor;
+    ngx_socketio_entry_t    entry;
+    ngx_socketio_letters_t  letters;
+    int64_t                 handles[NGX_SOCKETIO_CONNS];
+    uint32_t                tenure;
+
+    begin(50);
+
+    must(ngx_socketio_slot_claim(&zones[1], 0) == NGX_OK);
+    id = open_session(&zones[1], NGX_SOCKETIO_EIO_WEBSOCKET, 1, 10);
+    connect_socket(&zones[1], &id, "/", NULL);
+    ok(nowned == 1 && owned_by == &zones[1], "the worker owns the inbox");
+
+    check_dead = 1;
+    cursor = 0;
+    ok(ngx_socketio_slot_claim(&zones[2], 0) == NGX_BUSY, "dead, not buried");
+    while (ngx_socketio_slot_bury(&zones[2], 0, &cursor, ngx_current_msec)
+           == NGX_AGAIN)
+    { /* void */ }
+
+    nowned = 0;
+    check_dead = 0;
+    ok(ngx_socketio_slot_claim(&zones[2], 0) == NGX_OK, "claimed");
+    ok(nowned == 0, "but nothing is told before the caller is ready");
+
+    ngx_socketio_slot_take(&zones[2], &letters, ngx_current_msec);
+    ok(letters.nbells == 1 && letters.bells[0].gen == id.gen, "then a bell");
+
+    ngx_socketio_mine(&zones[2], &id, handles, &tenure);
+    n = 1;
+    ok(tenure && ngx_socketio_inbox_peek(&zones[2], &id, tenure, 0, &entry,
+                                         &n)
+                 == NGX_OK
+       && n == 1 && entry.type == NGX_SOCKETIO_ENTRY_CONNECT,
+       "the inbox is its successor's");
+
+    frames[0] = 'x';
+    ngx_socketio_accept(&zones[2], &entry.socket, NULL, 0, NULL, frames, 5);
+    ok(ngx_socketio_inbox_done(&zones[2], &id, tenure, 1) == NGX_AGAIN,
+       "one connect");
+    n = 1;
+    ngx_socketio_inbox_peek(&zones[2], &id, tenure, 0, &entry, &n);
+    ok(n == 1 && entry.type == NGX_SOCKETIO_ENTRY_DISCONNECT,
+       "one disconnect");
+    ok(ngx_socketio_inbox_done(&zones[2], &id, tenure, 1) == NGX_OK, "done");
+    ok(state_of(&id) == 9, "the session is freed");
+
+    zones[0].slot_gen = 0;
+    zones[1].slot_gen = 0;
+    ok(end(), "nothing is left");
+}
+
+
+/*
+ * The same next to a live worker in slot 0.  Fails if the successor, which is
+ * in no slot, takes inboxes over in the name of slot 0.
+ */
+
+static void
+test_neighbour(void)
+{
+    uint32_t                tenure;
+    ngx_socketio_id_t       id;
+    ngx_socketio_ref_t      cursor;
+    ngx_socketio_letters_t  letters;
+    int64_t                 handles[NGX_SOCKETIO_CONNS];
+
+    begin(50);
+
+    must(ngx_socketio_slot_claim(&zones[1], 0) == NGX_OK);
+    must(ngx_socketio_slot_claim(&zones[2], 1) == NGX_OK);
+    id = open_session(&zones[2], NGX_SOCKETIO_EIO_WEBSOCKET, 1, 10);
+    connect_socket(&zones[2], &id, "/", NULL);
+
+    nowned = 0;
+    cursor = 0;
+    check_dead = 2;
+    must(ngx_socketio_slot_claim(&zones[3], 1) == NGX_BUSY);
+    while (ngx_socketio_slot_bury(&zones[3], 1, &cursor, ngx_current_msec)
+           == NGX_AGAIN)
+    { /* void */ }
+    check_dead = 0;
+    must(ngx_socketio_slot_claim(&zones[3], 1) == NGX_OK);
+    zones[2].slot_gen = 0;
+
+    ok(nowned == 0, "not to who has no slot");
+    ngx_socketio_slot_take(&zones[1], &letters, ngx_current_msec);
+    ngx_socketio_mine(&zones[1], &id, handles, &tenure);
+    ok(letters.nbells == 1 && tenure, "a live worker has got it, and a bell");
+
+    (void) end();
+}
+
+
+/*
+ * Two sweep the same slot.  Fails if the slower goes on to bury the worker
+ * that has claimed the slot meanwhile.
+ */
+
+static void
+test_two_sweepers(void)
+{
+    uint32_t            gen;
+    ngx_uint_t          i;
+    ngx_socketio_id_t   id;
+    ngx_socketio_ref_t  one, two;
+
+    begin(70);
+
+    must(ngx_socketio_slot_claim(&zones[1], 0) == NGX_OK);
+    must(ngx_socketio_slot_claim(&zones[2], 1) == NGX_OK);
+
+    /* more sessions than one step looks at */
+
+    for (i = 0; i < 400; i++) {
+        open_session(&zones[1], NGX_SOCKETIO_EIO_POLLING, 0, 1);
+    }
+
+    check_dead = 2;
+    one = two = 0;
+    ok(ngx_socketio_slot_bury(&zones[1], 1, &one, ngx_current_msec)
+       == NGX_AGAIN, "one begins");
+
+    while (ngx_socketio_slot_bury(&zones[0], 1, &two, ngx_current_msec)
+           == NGX_AGAIN)
+    { /* void */ }
+
+    check_dead = 0;
+    must(ngx_socketio_slot_claim(&zones[3], 1) == NGX_OK);
+    gen = zones[3].slot_gen;
+    id = open_session(&zones[3], NGX_SOCKETIO_EIO_WEBSOCKET, 0, 1);
+
+    ok(ngx_socketio_slot_bury(&zones[1], 1, &one, ngx_current_msec) == NGX_OK,
+       "the other has done it");
+    ok(zones[0].slots[1].gen == gen && !zones[0].slots[1].exiting
+       && state_of(&id) == NGX_SOCKETIO_EIO_OPENED, "the new one lives");
+
+    zones[2].slot_gen = 0;
+    ok(end(), "nothing is left");
+}
+
+
+/*
+ * No memory for the JOINED record of a new room.  Fails if the room, freed
+ * with its first member, is freed again.
+ */
+
+static void
+test_half_a_join(void)
+{
+    ngx_uint_t              count;
+    ngx_socketio_id_t       id;
+    ngx_socketio_name_t     room;
+    ngx_socketio_word_t     word;
+    ngx_socketio_target_t   t;
+
+    begin(20);
+
+    must(ngx_socketio_slot_claim(&zones[1], 0) == NGX_OK);
+    id = open_session(&zones[1], NGX_SOCKETIO_EIO_WEBSOCKET, 0, 10);
+    connect_socket(&zones[1], &id, "/", "a");
+    target_of(&t, "/", &word, "a");
+    name_of(&room, "new");
+    fill_nodes(&zones[1], 0);
+
+    ok(ngx_socketio_select(&zones[1], &t, NGX_SOCKETIO_DO_JOIN, &room, 1, 10,
+                           NULL, 0, &count)
+       == NGX_ERROR, "no memory");
+    ok(ngx_socketio_room_find_locked(&zones[1],
+           ngx_socketio_room_find_locked(&zones[1], 0, &t.nsp), &room) == 0,
+       "no such room");
+    ok(end(), "nothing is left");
+}
+
+
+/*
+ * Without a backend, a client that is too slow is closed by its farewell, and
+ * its sockets are freed at once.  Fails if the selector goes on with them.
+ */
+
+static void
+test_slow_farewell(ngx_uint_t what)
+{
+    ngx_uint_t              count;
+    ngx_socketio_id_t       id;
+    ngx_socketio_word_t     word;
+    ngx_socketio_target_t   t;
+
+    begin(50);
+
+    must(ngx_socketio_slot_claim(&zones[1], 0) == NGX_OK);
+
+    /* the packets of two connects, and, for a close, one farewell */
+
+    id = open_session(&zones[1], NGX_SOCKETIO_EIO_POLLING, 0,
+                      what == NGX_SOCKETIO_DO_CLOSE ? 4 : 2);
+    connect_socket(&zones[1], &id, "/", NULL);
+    connect_socket(&zones[1], &id, "/chat", NULL);
+
+    if (what == NGX_SOCKETIO_DO_CLOSE) {
+        connect_socket(&zones[1], &id, "/news", NULL);
+    }
+
+    target_of(&t, "/", &word, NULL);
+
+    ok(ngx_socketio_select(&zones[1], &t, what, NULL, 0, 10, frames, 10,
+                           &count)
+       == NGX_OK && count == 1, "one socket");
+    ok(state_of(&id) == NGX_SOCKETIO_EIO_CLOSED, "the session is closed");
+    ok(zones[0].sh->stats.slow == 1 && zones[0].sh->stats.sockets == 0,
+       "with all its sockets");
+    ok(end(), "nothing is left");
+}
+
+
+/*
+ * The only members of a room are too slow.  Fails if room or namespace are
+ * used after they went with them.
+ */
+
+static void
+test_slow_room(void)
+{
+    ngx_str_t              text;
+    ngx_uint_t             count;
+    ngx_socketio_id_t      id;
+    ngx_socketio_word_t    in[2];
+    ngx_socketio_target_t  t;
+
+    begin(50);
+
+    must(ngx_socketio_slot_claim(&zones[1], 0) == NGX_OK);
+    id = open_session(&zones[1], NGX_SOCKETIO_EIO_POLLING, 0, 1);
+    connect_socket(&zones[1], &id, "/", "a");
+    target_of(&t, "/", in, "a");
+    text.data = (u_char *) "b";
+    text.len = 1;
+    ngx_socketio_word_set(&in[1], &text);
+    t.nin = 2;
+
+    ok(ngx_socketio_emit(&zones[1], &t, frames, 10, 0, &count) == NGX_OK
+       && count == 0, "nobody is reached");
+    ok(state_of(&id) == NGX_SOCKETIO_EIO_CLOSED, "it is closed");
+    ok(end(), "nothing is left");
+}
+
+
+/*
+ * Somebody joins a room whose name is a socket's id.  Fails if an emit to the
+ * id reaches him only.
+ */
+
+static void
+test_id_as_room(void)
+{
+    char                    text[NGX_SOCKETIO_SOCKET_TEXT + 1];
+    ngx_uint_t              count;
+    ngx_socketio_id_t       id, other, socket;
+    ngx_socketio_word_t     word;
+    ngx_socketio_socket_t  *rec;
+    ngx_socketio_target_t   t;
+
+    begin(50);
+
+    must(ngx_socketio_slot_claim(&zones[1], 0) == NGX_OK);
+    id = open_session(&zones[1], NGX_SOCKETIO_EIO_POLLING, 0, 10);
+    other = open_session(&zones[1], NGX_SOCKETIO_EIO_WEBSOCKET, 0, 10);
+    socket = connect_socket(&zones[1], &id, "/", NULL);
+    rec = ngx_socketio_rec(&zones[1], socket.ref);
+    ngx_socketio_socket_text((u_char *) text, &socket, rec->secret);
+    text[NGX_SOCKETIO_SOCKET_TEXT] = '\0';
+
+    target_of(&t, "/", &word, text);
+    ok(ngx_socketio_emit(&zones[1], &t, frames, 10, 0, &count) == NGX_OK
+       && count == 1, "a socket by its id");
+
+    connect_socket(&zones[1], &other, "/", text);
+    ok(ngx_socketio_emit(&zones[1], &t, frames, 10, 0, &count) == NGX_OK
+       && count == 2, "and who joined it");
+
+    ok(end(), "nothing is left");
+}
+
+
+/*
+ * A connect is refused and there is no memory for the packet that says so.
+ * Fails if the client is left to wait.
+ */
+
+static void
+test_refusal_without_memory(void)
+{
+    ngx_uint_t             n;
+    ngx_socketio_id_t      id;
+    ngx_socketio_entry_t   entry;
+
+    begin(20);
+
+    must(ngx_socketio_slot_claim(&zones[1], 0) == NGX_OK);
+    id = open_session(&zones[1], NGX_SOCKETIO_EIO_WEBSOCKET, 1, 10);
+    connect_socket(&zones[1], &id, "/", NULL);
+    fill(&zones[1], 0);
+
+    n = 1;
+    ngx_socketio_inbox_peek(&zones[1], &id, owned_tenure, 0, &entry, &n);
+    ok(ngx_socketio_reject(&zones[1], &entry.socket, frames, 300, 0) == NGX_OK,
+       "refused");
+    ok(state_of(&id) == NGX_SOCKETIO_EIO_CLOSED, "who cannot be told, closed");
+    ok(ngx_socketio_inbox_done(&zones[1], &id, owned_tenure, 1) == NGX_OK,
+       "no disconnect");
+    empty(&zones[1]);
+    ok(end(), "nothing is left");
+}
+
+
+/*
+ * A worker dies in a hold while another one fills a message.  Fails if the
+ * message is used although the zone was emptied, or something of before is
+ * found.
+ */
+
+static void
+test_emptied_while_filling(void)
+{
+    ngx_int_t                rc;
+    ngx_uint_t               count;
+    ngx_socketio_id_t        id;
+    ngx_socketio_word_t      word;
+    ngx_socketio_target_t    t;
+    ngx_socketio_letters_t   letters;
+
+    begin(50);
+
+    must(ngx_socketio_slot_claim(&zones[1], 0) == NGX_OK);
+    id = open_session(&zones[1], NGX_SOCKETIO_EIO_WEBSOCKET, 0, 10);
+    connect_socket(&zones[1], &id, "/", NULL);
+    target_of(&t, "/", &word, NULL);
+
+    spoil = 1;
+    rc = ngx_socketio_emit(&zones[1], &t, frames, 300, 0, &count);
+    ok(rc == NGX_ERROR && count == 0, "nobody is reached");
+    ok(zones[0].sh->stats.emptied == 1 && state_of(&id) == 9, "emptied");
+    ok(zones[0].sh->free_pages == zones[0].sh->npages, "quite");
+
+    ngx_socketio_slot_take(&zones[1], &letters, ngx_current_msec);
+    ok(letters.emptied && letters.n == 0 && letters.nbells == 0,
+       "its worker is told");
+    ngx_socketio_slot_take(&zones[1], &letters, ngx_current_msec);
+    ok(!letters.emptied, "once");
+    ok(end(), "nothing is left");
+}
+
+
+/* Fails if a zone of another version, or one that is too small, is used. */
+
+static void
+test_zone(void)
+{
+    ngx_socketio_zone_t  zone;
+
+    begin(50);
+
+    ngx_memzero(&zone, sizeof(zone));
+    zones[0].sh->layout++;
+    ok(ngx_socketio_zone_init(&zone, &shm, &zones[0], 0) == NGX_ERROR,
+       "another layout");
+    zones[0].sh->layout--;
+
+    shm.shm.exists = 1;
+    ok(ngx_socketio_zone_init(&zone, &shm, NULL, 0) == NGX_OK
+       && zone.pages == zones[0].pages, "found again");
+    (void) end();
+
+    ngx_memzero(&zone, sizeof(zone));
+    ngx_memzero(&pool, sizeof(pool));
+    shm.shm.exists = 0;
+    pool.pfree = 20;
+    ok(ngx_socketio_zone_init(&zone, &shm, NULL, SLOTS) == NGX_ERROR,
+       "too small");
+    free(stub_block);
+    stub_block = NULL;
+}
+
+
+int
+main(void)
+{
+    test_successor();
+    test_neighbour();
+    test_two_sweepers();
+    test_half_a_join();
+    test_slow_farewell(NGX_SOCKETIO_DO_DISCONNECT);
+    test_slow_farewell(NGX_SOCKETIO_DO_CLOSE);
+    test_slow_room();
+    test_id_as_room();
+    test_refusal_without_memory();
+    test_emptied_while_filling();
+    test_zone();
+
+    return tap_done();
+}
