@@ -243,6 +243,6 @@ ngx_http_socketio_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
-    ngx_http_socketio_lane_leave();
+    ngx_http_socketio_lane_exit();
     ngx_socketio_worker_exit(cycle);
 }

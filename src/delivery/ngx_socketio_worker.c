@@ -25,6 +25,8 @@ static ngx_int_t ngx_socketio_slot_lock(ngx_uint_t slot);
 static ngx_uint_t ngx_socketio_slot_alive(ngx_uint_t slot);
 static void ngx_socketio_worker_wake(ngx_socketio_zone_t *zone,
     ngx_uint_t slot);
+static void ngx_socketio_worker_ignore(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *session, uint32_t tenure);
 static void ngx_socketio_worker_rung(ngx_event_t *rev);
 static void ngx_socketio_worker_tick(ngx_event_t *ev);
 static ngx_int_t ngx_socketio_worker_sweep(ngx_socketio_zone_t *zone);
@@ -472,12 +474,24 @@ ngx_socketio_worker_sweep(ngx_socketio_zone_t *zone)
 }
 
 
+/* the last worker of all leaves inboxes in the zone, for the next one */
+
+static void
+ngx_socketio_worker_ignore(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    uint32_t tenure)
+{
+    /* void */
+}
+
+
 void
 ngx_socketio_worker_exit(ngx_cycle_t *cycle)
 {
     ngx_uint_t  i;
 
     for (i = 0; i < ngx_socketio_nzones; i++) {
+
+        ngx_socketio_zones[i]->inbox = ngx_socketio_worker_ignore;
 
         if (ngx_socketio_zones[i]->slot_gen) {
             ngx_socketio_slot_leave(ngx_socketio_zones[i]);

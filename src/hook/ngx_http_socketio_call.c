@@ -237,6 +237,32 @@ ngx_http_socketio_call_free(ngx_http_socketio_call_t *call)
 }
 
 
+void
+ngx_http_socketio_call_exit(void)
+{
+    ngx_queue_t               *q;
+    ngx_http_socketio_call_t  *call;
+
+    if (ngx_http_socketio_call_free_queue.prev == NULL) {
+        return;
+    }
+
+    while (!ngx_queue_empty(&ngx_http_socketio_call_free_queue)) {
+
+        q = ngx_queue_head(&ngx_http_socketio_call_free_queue);
+        ngx_queue_remove(q);
+
+        call = ngx_queue_data(q, ngx_http_socketio_call_t, queue);
+
+        if (call->answer.body.data) {
+            ngx_free(call->answer.body.data);
+        }
+
+        ngx_free(call);
+    }
+}
+
+
 /*
  * The last steps of nginx with a request are, in this order: cleanups of the
  * request, log phase, r->pool, ngx_close_connection(), c->pool.  Each of the

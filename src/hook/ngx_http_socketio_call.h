@@ -115,6 +115,9 @@ void ngx_http_socketio_call_abort_all(void);
 ngx_http_socketio_call_answer_t *ngx_http_socketio_call_answer(
     ngx_http_socketio_call_t *call);
 
+/* the worker exits: frees what calls that are over have left */
+void ngx_http_socketio_call_exit(void);
+
 /* calls of this worker whose handler has not been called yet */
 ngx_uint_t ngx_http_socketio_call_active(void);
 

@@ -314,6 +314,48 @@ ngx_http_socketio_lane_stop(void)
 }
 
 
+void
+ngx_http_socketio_lane_exit(void)
+{
+    ngx_uint_t                  i;
+    ngx_queue_t                *q, *bucket;
+    ngx_http_socketio_lanes_t  *lanes;
+    ngx_http_socketio_owned_t  *session;
+
+    ngx_http_socketio_lane_leave();
+    ngx_http_socketio_call_exit();
+
+    if (ngx_http_socketio_lane_all.next == NULL) {
+        return;
+    }
+
+    for (i = 0; i < NGX_HTTP_SOCKETIO_LANE_KNOWN; i++) {
+        bucket = &ngx_http_socketio_lane_known[i];
+
+        while (!ngx_queue_empty(bucket)) {
+            session = ngx_queue_data(ngx_queue_head(bucket),
+                                     ngx_http_socketio_owned_t, known);
+            ngx_http_socketio_lane_forget(session);
+        }
+    }
+
+    while (!ngx_queue_empty(&ngx_http_socketio_lane_all)) {
+        q = ngx_queue_head(&ngx_http_socketio_lane_all);
+        ngx_queue_remove(q);
+
+        lanes = ngx_queue_data(q, ngx_http_socketio_lanes_t, queue);
+
+        for (i = 0; i < lanes->n; i++) {
+            if (lanes->lane[i].batch) {
+                ngx_destroy_pool(lanes->lane[i].batch->pool);
+            }
+        }
+
+        ngx_free(lanes);
+    }
+}
+
+
 static void
 ngx_http_socketio_lane_pass_on_queue(ngx_queue_t *queue)
 {

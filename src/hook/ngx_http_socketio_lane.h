@@ -25,6 +25,9 @@ void ngx_http_socketio_lane_leave(void);
  */
 void ngx_http_socketio_lane_stop(void);
 
+/* ... and exits: frees the lanes; sessions are left to whoever comes */
+void ngx_http_socketio_lane_exit(void);
+
 /* the event of a batch of one, for variables; NULL: not in such a call */
 typedef struct {
     ngx_str_t                       type;
