@@ -323,17 +323,19 @@ main(() =>
         await test('data stays with the socket', async () => {
             const c = backend
                 .case()
-                .on('set', (e) => ({ op: 'data', data: e.args[0] }))
+                .on('set', (e) => [{ op: 'data', data: e.args[0] }, { op: 'ack' }])
                 .on('get', (e) => ({ op: 'ack', args: ['data' in e ? e.data : 'none'] }));
             const socket = await connect(nginx, mode, { auth: c.auth });
             const get = () => socket.timeout(5000).emitWithAck('get');
+            // awaited: an event that shares the batch has the data of before
+            const set = (x) => socket.timeout(5000).emitWithAck('set', x);
 
             assert.equal(await get(), 'none');
-            socket.emit('set', { user: 'ann', n: [1] });
+            await set({ user: 'ann', n: [1] });
             assert.deepEqual(await get(), { user: 'ann', n: [1] });
             await nginx.publish({ op: 'data', sid: socket.id, data: 'by publish' });
             assert.equal(await get(), 'by publish');
-            socket.emit('set', null);
+            await set(null);
             assert.equal(await get(), 'none');
             socket.disconnect();
             assert.equal('data' in (await c.wait('disconnect')), false);
