@@ -237,6 +237,13 @@ ngx_socketio_slot_take(ngx_socketio_zone_t *zone,
     letters->emptied = (emptied != zone->emptied);
     zone->emptied = emptied;
 
+    if (letters->emptied) {
+
+        /* taken before this worker knew: it will not give them back */
+
+        ngx_socketio_nodes_free_locked(zone, &slot->held, &slot->held_tail);
+    }
+
     letters->overrun = slot->overrun;
     letters->all = slot->all;
     slot->overrun = 0;
