@@ -144,13 +144,12 @@ ngx_socketio_emit(ngx_socketio_zone_t *zone, ngx_socketio_target_t *target,
         } else if (room) {
             rc = ngx_socketio_emit_room_locked(&f, room);
 
-        } else {
+        } else if (socket == 0) {
+            rc = NGX_OK;
+
+        } else if (ngx_socketio_room_for_locked(zone, NGX_SOCKETIO_NODE, 1)) {
             f.seq = ++zone->sh->seq;
-
-            if (socket) {
-                ngx_socketio_emit_one_locked(&f, socket);
-            }
-
+            ngx_socketio_emit_one_locked(&f, socket);
             rc = NGX_OK;
         }
 
