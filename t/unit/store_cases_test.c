@@ -670,6 +670,72 @@ test_emptied_while_filling(void)
 }
 
 
+/*
+ * The zone was emptied, and a worker that has not noticed yet takes what is
+ * queued for a new session.  Fails if it holds that for ever: it gives
+ * nothing back that it took before it noticed.
+ */
+
+static void
+test_taken_before_noticed(void)
+{
+    u_char                    sid[NGX_SOCKETIO_SID];
+    ngx_socketio_id_t         id;
+    ngx_socketio_taken_t      taken;
+    ngx_socketio_letters_t    letters;
+
+    begin(50);
+
+    must(ngx_socketio_slot_claim(&zones[1], 0) == NGX_OK);
+    zones[0].sh->dirty = 1;
+
+    id = open_session(&zones[1], NGX_SOCKETIO_EIO_POLLING, 0, 10);
+    connect_socket(&zones[1], &id, "/", NULL);
+    ngx_memzero(sid, sizeof(sid));
+    sid[0] = sids;
+    ok(ngx_socketio_get(&zones[1], sid, 0, 0, &taken, ngx_current_msec)
+       == NGX_OK && taken.n == 1, "one packet is taken");
+    ngx_socketio_slot_give_back(&zones[1], &taken.nodes, 1);
+
+    ngx_socketio_slot_take(&zones[1], &letters, ngx_current_msec);
+    ok(letters.emptied && zones[0].slots[0].held == 0, "nothing is held");
+    ok(end(), "nothing is left");
+}
+
+
+/*
+ * Fails if an emit to one socket without memory for its record closes the
+ * session instead of refusing the emit.
+ */
+
+static void
+test_emit_without_memory(void)
+{
+    char                    text[NGX_SOCKETIO_SOCKET_TEXT + 1];
+    ngx_uint_t              count;
+    ngx_socketio_id_t       id, socket;
+    ngx_socketio_word_t     word;
+    ngx_socketio_socket_t  *rec;
+    ngx_socketio_target_t   t;
+
+    begin(30);
+
+    must(ngx_socketio_slot_claim(&zones[1], 0) == NGX_OK);
+    id = open_session(&zones[1], NGX_SOCKETIO_EIO_WEBSOCKET, 0, 10);
+    socket = connect_socket(&zones[1], &id, "/", NULL);
+    rec = ngx_socketio_rec(&zones[1], socket.ref);
+    ngx_socketio_socket_text((u_char *) text, &socket, rec->secret);
+    text[NGX_SOCKETIO_SOCKET_TEXT] = '\0';
+    target_of(&t, "/", &word, text);
+    fill_nodes(&zones[1], 0);
+
+    ok(ngx_socketio_emit(&zones[1], &t, frames, 10, 0, &count) == NGX_ERROR
+       && count == 0, "refused");
+    ok(state_of(&id) == NGX_SOCKETIO_EIO_OPENED, "the session stays open");
+    ok(end(), "nothing is left");
+}
+
+
 /* Fails if a zone of another version, or one that is too small, is used. */
 
 static void
@@ -714,6 +780,8 @@ main(void)
     test_id_as_room();
     test_refusal_without_memory();
     test_emptied_while_filling();
+    test_taken_before_noticed();
+    test_emit_without_memory();
     test_zone();
 
     return tap_done();
