@@ -20,6 +20,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -49,6 +50,8 @@ static client_t *clients;
 static unsigned  nclients, njoined;
 static uint64_t  received, acked;
 static unsigned  next_ack;
+static unsigned char  out[65536];
+static size_t    out_len;
 
 
 static void
@@ -84,6 +87,7 @@ dial(void)
 
     one = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
 
     /* 28,000 ports an address: enough for anybody with several of these */
 
@@ -147,13 +151,30 @@ put_text(int fd, const char *text)
 }
 
 
-static void
-emit(client_t *c)
-{
-    char  text[64];
+/* into the buffer of this turn of the client: one write() for all of it */
 
-    snprintf(text, sizeof(text), "42%u[\"e\",1]", next_ack++ % 100000);
-    put_text(c->fd, text);
+static void
+emit(void)
+{
+    int             n;
+    unsigned char  *p;
+
+    p = &out[out_len];
+    n = sprintf((char *) p + 6, "42%u[\"e\",1]", next_ack++ % 100000);
+    p[0] = 0x81;
+    p[1] = (unsigned char) (0x80 | n);
+    memset(&p[2], 0, 4);
+    out_len += (size_t) n + 6;
+}
+
+
+static void
+flush(client_t *c)
+{
+    if (out_len) {
+        put(c->fd, out, out_len);
+        out_len = 0;
+    }
 }
 
 
@@ -173,7 +194,7 @@ packet(client_t *c, unsigned char *p, size_t len, int reply)
         acked++;
 
         if (reply) {
-            emit(c);
+            emit();
         }
 
     } else if (len == 1 && p[0] == '2') {
@@ -229,6 +250,8 @@ feed(client_t *c, int reply)
         packet(c, p + header, size, reply);
         p += header + size;
     }
+
+    flush(c);
 
     c->len = (size_t) (last - p);
     memmove(c->buf, p, c->len);
@@ -362,8 +385,10 @@ acks(unsigned flight, unsigned seconds)
 
     for (i = 0; i < nclients; i++) {
         for (k = 0; k < flight; k++) {
-            emit(&clients[i]);
+            emit();
         }
+
+        flush(&clients[i]);
     }
 
     start = now();
@@ -471,11 +496,11 @@ serve(void)
 
             } else if (len > 5 && memcmp(buf, "POST ", 5) == 0) {
 
+                put(fd, good, sizeof(good) - 1);
+
                 for (k = 0; k < nfds; k++) {
                     put(fds[k], frame, sizeof(frame));
                 }
-
-                put(fd, good, sizeof(good) - 1);
 
             } else {
                 /* "40", masked with zeros */
