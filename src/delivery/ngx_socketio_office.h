@@ -40,6 +40,8 @@ typedef struct {
     ngx_socketio_ref_t         back[NGX_SOCKETIO_BACK];
     ngx_uint_t                 nback;
 
+    ngx_socketio_grave_t       graves[NGX_SOCKETIO_SLOTS_MAX];
+
     ngx_event_t                event;       /* there is something to do */
 } ngx_socketio_office_t;
 

@@ -49,7 +49,6 @@ static ngx_event_t            ngx_socketio_tick;
 static ngx_connection_t       ngx_socketio_tick_ident;  /* debug log: its fd */
 static ngx_socketio_zone_t  **ngx_socketio_zones;
 static ngx_uint_t             ngx_socketio_nzones;
-static ngx_socketio_ref_t     ngx_socketio_buried[NGX_SOCKETIO_SLOTS_MAX];
 
 
 ngx_uint_t
@@ -236,8 +235,8 @@ static ngx_int_t
 ngx_socketio_worker_claim_zones(ngx_uint_t slot)
 {
     ngx_uint_t            i;
-    ngx_socketio_ref_t    cursor;
     ngx_socketio_zone_t  *zone;
+    ngx_socketio_grave_t  grave;
 
     for (i = 0; i < ngx_socketio_nzones; i++) {
         zone = ngx_socketio_zones[i];
@@ -251,9 +250,9 @@ ngx_socketio_worker_claim_zones(ngx_uint_t slot)
         }
 
         while (ngx_socketio_slot_claim(zone, slot) == NGX_BUSY) {
-            cursor = 0;
+            ngx_memzero(&grave, sizeof(ngx_socketio_grave_t));
 
-            while (ngx_socketio_slot_bury(zone, slot, &cursor,
+            while (ngx_socketio_slot_bury(zone, slot, &grave,
                                           ngx_current_msec)
                    == NGX_AGAIN)
             { /* void */ }
@@ -438,21 +437,32 @@ ngx_socketio_worker_tick(ngx_event_t *ev)
 static ngx_int_t
 ngx_socketio_worker_sweep(ngx_socketio_zone_t *zone)
 {
-    ngx_int_t   rc;
-    ngx_uint_t  i, n;
+    uint32_t                gen;
+    ngx_int_t               rc;
+    ngx_uint_t              i, n;
+    ngx_socketio_grave_t   *grave;
+    ngx_socketio_office_t  *office;
+
+    office = zone->data;
 
     for (i = 0; i < zone->sh->nslots; i++) {
 
-        if (i == zone->slot
-            || *(volatile uint32_t *) &zone->slots[i].gen == 0
-            || ngx_socketio_slot_alive(i))
-        {
+        gen = *(volatile uint32_t *) &zone->slots[i].gen;
+
+        if (i == zone->slot || gen == 0 || ngx_socketio_slot_alive(i)) {
             continue;
         }
 
+        grave = &office->graves[i];
+
+        if (grave->gen != gen) {
+            grave->gen = gen;
+            grave->cursor = 0;
+        }
+
         for (n = 0; n < NGX_SOCKETIO_BURY_STEPS; n++) {
-            rc = ngx_socketio_slot_bury(zone, i, &ngx_socketio_buried[i],
-                                        ngx_current_msec);
+            rc = ngx_socketio_slot_bury(zone, i, grave, ngx_current_msec);
+
             if (rc == NGX_OK) {
                 break;
             }
@@ -461,8 +471,6 @@ ngx_socketio_worker_sweep(ngx_socketio_zone_t *zone)
         if (n == NGX_SOCKETIO_BURY_STEPS) {
             return NGX_AGAIN;
         }
-
-        ngx_socketio_buried[i] = 0;
 
         ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
                       "sessions of the dead worker in slot %ui of zone "

@@ -10,6 +10,8 @@
 static ngx_uint_t ngx_socketio_eio_get(ngx_socketio_eio_session_t *s,
     ngx_uint_t pending);
 static ngx_uint_t ngx_socketio_eio_post(ngx_socketio_eio_session_t *s);
+static ngx_uint_t ngx_socketio_eio_polling_gone(
+    ngx_socketio_eio_session_t *s);
 static ngx_uint_t ngx_socketio_eio_packet(ngx_socketio_eio_session_t *s,
     ngx_socketio_eio_conf_t *conf, ngx_socketio_eio_event_e event,
     uint64_t now);
@@ -71,7 +73,7 @@ ngx_socketio_eio_step(ngx_socketio_eio_session_t *s,
 
     case NGX_SOCKETIO_EIO_EV_GET_GONE:
         s->get = 0;
-        return ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_TRANSPORT_ERROR);
+        return ngx_socketio_eio_polling_gone(s);
 
     case NGX_SOCKETIO_EIO_EV_POST:
         return ngx_socketio_eio_post(s);
@@ -83,7 +85,7 @@ ngx_socketio_eio_step(ngx_socketio_eio_session_t *s,
     case NGX_SOCKETIO_EIO_EV_POST_GONE:
     case NGX_SOCKETIO_EIO_EV_POST_BAD:
         s->post = 0;
-        return ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_TRANSPORT_ERROR);
+        return ngx_socketio_eio_polling_gone(s);
 
     case NGX_SOCKETIO_EIO_EV_PARSE_ERROR:
         return ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_PARSE_ERROR);
@@ -197,6 +199,19 @@ ngx_socketio_eio_post(ngx_socketio_eio_session_t *s)
     s->post = 1;
 
     return NGX_SOCKETIO_EIO_ACCEPT;
+}
+
+
+/* after the upgrade what is left of polling does not matter any more */
+
+static ngx_uint_t
+ngx_socketio_eio_polling_gone(ngx_socketio_eio_session_t *s)
+{
+    if (s->transport != NGX_SOCKETIO_EIO_POLLING) {
+        return 0;
+    }
+
+    return ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_TRANSPORT_ERROR);
 }
 
 

@@ -241,7 +241,6 @@ struct ngx_socketio_slot_s {
     uint8_t                    overrun;
     uint8_t                    all;         /* the ring was full: look at all
                                                of yours */
-    uint8_t                    sweeping;
     uint32_t                   ring_head;
     uint32_t                   ring_tail;
     ngx_socketio_id_t          ring[NGX_SOCKETIO_RING];

@@ -194,15 +194,15 @@ ngx_socketio_slot_inherit_locked(ngx_socketio_zone_t *zone)
 void
 ngx_socketio_slot_leave(ngx_socketio_zone_t *zone)
 {
-    ngx_int_t           rc;
-    ngx_socketio_ref_t  cursor;
+    ngx_int_t             rc;
+    ngx_socketio_grave_t  grave;
 
     ngx_socketio_slot_exiting(zone);
 
-    cursor = 0;
+    ngx_memzero(&grave, sizeof(ngx_socketio_grave_t));
 
     do {
-        rc = ngx_socketio_slot_bury(zone, zone->slot, &cursor,
+        rc = ngx_socketio_slot_bury(zone, zone->slot, &grave,
                                     ngx_current_msec);
     } while (rc == NGX_AGAIN);
 
@@ -294,7 +294,7 @@ ngx_socketio_slot_give_back(ngx_socketio_zone_t *zone,
 
 ngx_int_t
 ngx_socketio_slot_bury(ngx_socketio_zone_t *zone, ngx_uint_t n,
-    ngx_socketio_ref_t *cursor, uint64_t now)
+    ngx_socketio_grave_t *grave, uint64_t now)
 {
     ngx_int_t             rc;
     ngx_socketio_slot_t  *slot;
@@ -305,22 +305,25 @@ ngx_socketio_slot_bury(ngx_socketio_zone_t *zone, ngx_uint_t n,
 
     /* two may be at it: what one has buried may be claimed again already */
 
-    if (slot->gen == 0 || (*cursor && !slot->sweeping)) {
+    if (grave->gen == 0) {
+        grave->gen = slot->gen;
+    }
+
+    if (slot->gen == 0 || slot->gen != grave->gen) {
         ngx_socketio_zone_unlock(zone);
         return NGX_OK;
     }
 
     slot->exiting = 1;
-    slot->sweeping = 1;
 
     rc = NGX_OK;
 
-    if (*cursor != (ngx_socketio_ref_t) -1) {
-        rc = ngx_socketio_bury_sessions_locked(zone, n, cursor, now);
+    if (grave->cursor != (ngx_socketio_ref_t) -1) {
+        rc = ngx_socketio_bury_sessions_locked(zone, n, &grave->cursor, now);
     }
 
     if (rc == NGX_OK) {
-        *cursor = (ngx_socketio_ref_t) -1;
+        grave->cursor = (ngx_socketio_ref_t) -1;
         rc = ngx_socketio_bury_lists_locked(zone, slot);
     }
 

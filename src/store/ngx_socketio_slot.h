@@ -33,6 +33,17 @@ typedef struct {
 } ngx_socketio_letters_t;
 
 
+/*
+ * Zeroed before the first step.  Who has no lock on the slot's byte sets gen
+ * to what the slot's was before it was seen dead: it may be claimed again.
+ */
+
+typedef struct {
+    uint32_t                   gen;         /* 0: whose it is now */
+    ngx_socketio_ref_t         cursor;
+} ngx_socketio_grave_t;
+
+
 /* "look at this session"; a slot whose generation has passed is left alone */
 void ngx_socketio_bell_locked(ngx_socketio_zone_t *zone, ngx_uint_t slot,
     uint32_t gen, ngx_socketio_ref_t session);
@@ -55,11 +66,10 @@ void ngx_socketio_slot_give_back(ngx_socketio_zone_t *zone,
 /*
  * One bounded step of burying a dead worker: its connections' sessions are
  * closed, probes forgotten, inboxes taken over, then its lists freed.
- * *cursor is 0 at first, when the caller has just seen that it is dead.
  * NGX_AGAIN: more to do; NGX_OK: done, by this one or another.
  */
 ngx_int_t ngx_socketio_slot_bury(ngx_socketio_zone_t *zone, ngx_uint_t slot,
-    ngx_socketio_ref_t *cursor, uint64_t now);
+    ngx_socketio_grave_t *grave, uint64_t now);
 
 
 #endif /* _NGX_SOCKETIO_SLOT_H_INCLUDED_ */

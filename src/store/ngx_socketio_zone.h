@@ -110,7 +110,6 @@ typedef struct {
     uint32_t                   free_page;   /* list, page number + 1 */
     uint32_t                   nslots;
     uint32_t                   nbuckets;    /* of each hash, a power of two */
-    uint32_t                   sweeping;
 
     uint32_t                   partial[NGX_SOCKETIO_TYPES];
     uint32_t                   nfree[NGX_SOCKETIO_TYPES];

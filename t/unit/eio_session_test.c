@@ -135,6 +135,10 @@ static struct {
       "open:accept 2probe:3probe post:accept msg:accept post-done: 5:switch" },
     { "POST in flight at 5",
       "post:accept open:accept 2probe:3probe 5:switch msg:accept post-done:" },
+    { "GET parked at 5, its client leaves: polling is over, not the session",
+      "get:park open:accept 5:switch,GET get-gone: msg:accept" },
+    { "POST in flight at 5, cut short: the same",
+      "post:accept open:accept 5:switch post-gone: msg:accept" },
     { "a probe that is lost is none; the second attempt succeeds",
       "open:accept 2probe:3probe lost:drop get:park open:accept "
       "2probe:3probe,GET look:noop 5:switch" },

@@ -317,7 +317,7 @@ test_successor(void)
 {
     ngx_uint_t              n;
     ngx_socketio_id_t       id;
-    ngx_socketio_ref_t      cursor;
+    ngx_socketio_grave_t    grave;
     ngx_socketio_entry_t    entry;
     ngx_socketio_letters_t  letters;
     int64_t                 handles[NGX_SOCKETIO_CONNS];
@@ -331,9 +331,9 @@ test_successor(void)
     ok(nowned == 1 && owned_by == &zones[1], "the worker owns the inbox");
 
     check_dead = 1;
-    cursor = 0;
+    ngx_memzero(&grave, sizeof(grave));
     ok(ngx_socketio_slot_claim(&zones[2], 0) == NGX_BUSY, "dead, not buried");
-    while (ngx_socketio_slot_bury(&zones[2], 0, &cursor, ngx_current_msec)
+    while (ngx_socketio_slot_bury(&zones[2], 0, &grave, ngx_current_msec)
            == NGX_AGAIN)
     { /* void */ }
 
@@ -380,7 +380,7 @@ test_neighbour(void)
 {
     uint32_t                tenure;
     ngx_socketio_id_t       id;
-    ngx_socketio_ref_t      cursor;
+    ngx_socketio_grave_t    grave;
     ngx_socketio_letters_t  letters;
     int64_t                 handles[NGX_SOCKETIO_CONNS];
 
@@ -392,10 +392,10 @@ test_neighbour(void)
     connect_socket(&zones[2], &id, "/", NULL);
 
     nowned = 0;
-    cursor = 0;
+    ngx_memzero(&grave, sizeof(grave));
     check_dead = 2;
     must(ngx_socketio_slot_claim(&zones[3], 1) == NGX_BUSY);
-    while (ngx_socketio_slot_bury(&zones[3], 1, &cursor, ngx_current_msec)
+    while (ngx_socketio_slot_bury(&zones[3], 1, &grave, ngx_current_msec)
            == NGX_AGAIN)
     { /* void */ }
     check_dead = 0;
@@ -422,7 +422,7 @@ test_two_sweepers(void)
     uint32_t            gen;
     ngx_uint_t          i;
     ngx_socketio_id_t   id;
-    ngx_socketio_ref_t  one, two;
+    ngx_socketio_grave_t  one, two;
 
     begin(70);
 
@@ -436,7 +436,8 @@ test_two_sweepers(void)
     }
 
     check_dead = 2;
-    one = two = 0;
+    ngx_memzero(&one, sizeof(one));
+    ngx_memzero(&two, sizeof(two));
     ok(ngx_socketio_slot_bury(&zones[1], 1, &one, ngx_current_msec)
        == NGX_AGAIN, "one begins");
 

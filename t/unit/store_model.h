@@ -145,7 +145,7 @@ model_start(ngx_uint_t slot)
 {
     ngx_int_t           rc;
     model_worker_t     *w;
-    ngx_socketio_ref_t  cursor;
+    ngx_socketio_grave_t  grave;
 
     w = &model_workers[slot];
     must(!w->alive);
@@ -158,17 +158,17 @@ model_start(ngx_uint_t slot)
     w->alive = 1;
 
     while (ngx_socketio_slot_claim(&w->zone, slot) == NGX_BUSY) {
-        cursor = 0;
+        ngx_memzero(&grave, sizeof(grave));
         model_any_close = 1;
         model_seen[19]++;
 
         do {
-            rc = ngx_socketio_slot_bury(&w->zone, slot, &cursor, model_now);
+            rc = ngx_socketio_slot_bury(&w->zone, slot, &grave, model_now);
         } while (rc == NGX_AGAIN);
     }
 
     check_dead &= ~((uint64_t) 1 << slot);
-    model_graves[slot] = 0;
+    ngx_memzero(&model_graves[slot], sizeof(model_graves[slot]));
 }
 
 
@@ -224,7 +224,8 @@ model_op_worker(model_worker_t *w)
                                             model_now);
                 if (rc == NGX_OK) {
                     check_dead &= ~((uint64_t) 1 << i);
-                    model_graves[i] = 0;
+                    ngx_memzero(&model_graves[i],
+                                sizeof(model_graves[i]));
                 }
 
                 return;
@@ -313,7 +314,7 @@ model_reset(void)
         check_dead &= ~((uint64_t) 1 << i);
         check_dead |= (uint64_t) (model_zone.slots[i].gen
                                   && !model_workers[i].alive) << i;
-        model_graves[i] = 0;
+        ngx_memzero(&model_graves[i], sizeof(model_graves[i]));
     }
 }
 

@@ -124,7 +124,7 @@ static ngx_uint_t             model_over;       /* the source has dried up */
 static model_worker_t         model_workers[MODEL_SLOTS];
 static model_session_t        model_sessions[MODEL_SESSIONS];
 static ngx_socketio_zone_t    model_zone;       /* the first; a bystander's */
-static ngx_socketio_ref_t     model_graves[MODEL_SLOTS];
+static ngx_socketio_grave_t   model_graves[MODEL_SLOTS];
 static uint64_t               model_now;
 static uint64_t               model_serial;
 static uint64_t               model_emptied;
