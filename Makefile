@@ -88,6 +88,10 @@ asan-test:   ## the suite with nginx under the sanitizers (T=... some)
 asan-test: asan $(UNIT) $(FUZZ)
 	@t/tools/asan-env.sh $(MAKE) --no-print-directory prove
 
+bench:       ## build/bench/load, and how long an emit holds the lock
+bench: build/bench/load build/bench/hold
+	build/bench/hold
+
 lint:        ## layers, symbols, style, docs, examples
 lint: build
 	@$(MAKE) --no-print-directory prove T="$(wildcard t/00_*.t)"
@@ -109,6 +113,14 @@ build/unit/store_%: t/unit/store_%.c | $(BUILD)/configured
 	@mkdir -p $(@D)
 	$(CC) $(STORE) $(SANITIZE) -o $@ $<
 
+build/bench/load: t/bench/load.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -Wall -Wextra -Werror -O2 -o $@ $<
+
+build/bench/hold: t/bench/hold.c | $(BUILD)/configured
+	@mkdir -p $(@D)
+	$(CC) $(STORE) -O2 -o $@ $<
+
 build/fuzz/%: t/fuzz/%.c
 	@mkdir -p $(@D)
 	clang $(ALONE) $(SANITIZE) -fsanitize=fuzzer -It/fuzz -o $@ $< -lz
@@ -123,4 +135,4 @@ $(BUILD)/configured:
 -include $(wildcard build/unit/*.d build/fuzz/*.d)
 
 .DEFAULT_GOAL = build
-.PHONY: build unit test prove demo fuzz asan asan-test lint clean help
+.PHONY: build unit test prove demo fuzz asan asan-test bench lint clean help
