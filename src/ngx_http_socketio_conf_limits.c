@@ -1,0 +1,209 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+/* Numbers and sizes: limits, queues, batches. */
+
+
+#include "ngx_http_socketio_conf.h"
+
+
+typedef struct {
+    ngx_str_t             name;         /* with "=" */
+    size_t                offset;
+    ngx_uint_t            off;          /* "off" may be said: 0 */
+} ngx_http_socketio_limit_t;
+
+
+static char *ngx_http_socketio_conf_events_size(ngx_conf_t *cf,
+    ngx_uint_t *events, size_t *size);
+static char *ngx_http_socketio_conf_limit(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_socketio_loc_conf_t *slcf);
+
+
+static ngx_http_socketio_limit_t  ngx_http_socketio_limits[] = {
+    { ngx_string("sessions="),
+      offsetof(ngx_http_socketio_loc_conf_t, max_sessions), 1 },
+
+    { ngx_string("namespaces="),
+      offsetof(ngx_http_socketio_loc_conf_t, max_namespaces), 0 },
+
+    { ngx_string("rooms="),
+      offsetof(ngx_http_socketio_loc_conf_t, max_rooms), 0 },
+
+    { ngx_string("attachments="),
+      offsetof(ngx_http_socketio_loc_conf_t, max_attachments), 0 },
+
+    { ngx_null_string, 0, 0 }
+};
+
+
+char *
+ngx_http_socketio_conf_hook_batch(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_socketio_loc_conf_t *slcf = conf;
+
+    ngx_str_t  *value;
+
+    if (slcf->batch_events != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2) {
+
+        if (ngx_strcmp(value[1].data, "off") != 0) {
+            return ngx_http_socketio_conf_error(cf, &value[1],
+                                 "must be \"off\" or a number and a size");
+        }
+
+        slcf->batch_events = 0;
+        slcf->batch_bytes = 0;
+
+        return NGX_CONF_OK;
+    }
+
+    return ngx_http_socketio_conf_events_size(cf, &slcf->batch_events,
+                                              &slcf->batch_bytes);
+}
+
+
+char *
+ngx_http_socketio_conf_queue(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_socketio_loc_conf_t *slcf = conf;
+
+    ngx_uint_t  *n;
+
+    /* socketio_hook_queue, socketio_send_queue: cmd->offset is of the first */
+
+    n = (ngx_uint_t *) ((u_char *) conf + cmd->offset);
+
+    if (*n != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    return ngx_http_socketio_conf_events_size(cf, n,
+                                   n == &slcf->send_packets
+                                                        ? &slcf->send_bytes
+                                                        : &slcf->queue_bytes);
+}
+
+
+static char *
+ngx_http_socketio_conf_events_size(ngx_conf_t *cf, ngx_uint_t *events,
+    size_t *size)
+{
+    ssize_t     bytes;
+    ngx_int_t   n;
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    n = ngx_atoi(value[1].data, value[1].len);
+
+    if (n == NGX_ERROR || n == 0 || n > NGX_MAX_INT32_VALUE) {
+        return ngx_http_socketio_conf_error(cf, &value[1],
+                                            "must be a number, 1 at least");
+    }
+
+    bytes = ngx_parse_size(&value[2]);
+
+    if (bytes == NGX_ERROR || bytes == 0 || bytes > NGX_MAX_INT32_VALUE) {
+        return ngx_http_socketio_conf_error(cf, &value[2],
+                                          "must be a size, 1 to 2g");
+    }
+
+    *events = n;
+    *size = bytes;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_socketio_conf_limits(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_socketio_loc_conf_t *slcf = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        if (ngx_http_socketio_conf_limit(cf, &value[i], slcf)
+            != NGX_CONF_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_socketio_conf_limit(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_socketio_loc_conf_t *slcf)
+{
+    u_char                     *p;
+    size_t                      len;
+    ngx_int_t                   n;
+    ngx_uint_t                 *field;
+    ngx_http_socketio_limit_t  *limit;
+
+    for (limit = ngx_http_socketio_limits; limit->name.len; limit++) {
+
+        if (value->len < limit->name.len
+            || ngx_strncmp(value->data, limit->name.data, limit->name.len)
+               != 0)
+        {
+            continue;
+        }
+
+        field = (ngx_uint_t *) ((u_char *) slcf + limit->offset);
+
+        if (*field != NGX_CONF_UNSET_UINT) {
+            return ngx_http_socketio_conf_error(cf, value, "is duplicate");
+        }
+
+        p = value->data + limit->name.len;
+        len = value->len - limit->name.len;
+
+        if (limit->off && len == 3 && ngx_strncmp(p, "off", 3) == 0) {
+            *field = 0;
+            return NGX_CONF_OK;
+        }
+
+        n = ngx_atoi(p, len);
+
+        /* namespaces, rooms and attachments are counted in 16 bits */
+
+        if (n == NGX_ERROR || n == 0 || (!limit->off && n > 65535)) {
+            return ngx_http_socketio_conf_error(cf, value,
+                                       limit->off
+                                       ? "is neither \"off\" nor a number"
+                                       : "must be 1 to 65535");
+        }
+
+        *field = n;
+
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strncmp(value->data, "per_ip=", 7) == 0
+        || ngx_strncmp(value->data, "rate=", 5) == 0
+        || ngx_strncmp(value->data, "bytes=", 6) == 0
+        || ngx_strncmp(value->data, "burst=", 6) == 0)
+    {
+        return ngx_http_socketio_conf_error(cf, value,
+                                            "is not supported yet");
+    }
+
+    return ngx_http_socketio_conf_error(cf, value, "is not known");
+}

@@ -1,0 +1,354 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+/* Values: their defaults, and what is wrong with them together. */
+
+
+#include "ngx_http_socketio_conf.h"
+#include "transport/ngx_http_socketio_transport.h"
+#include "api/ngx_http_socketio_publish.h"
+
+
+static ngx_int_t ngx_http_socketio_merge_handler(ngx_conf_t *cf,
+    ngx_http_core_loc_conf_t *clcf, ngx_http_socketio_loc_conf_t *prev,
+    ngx_http_socketio_loc_conf_t *conf);
+static char *ngx_http_socketio_merge_values(ngx_conf_t *cf,
+    ngx_http_socketio_loc_conf_t *prev, ngx_http_socketio_loc_conf_t *conf);
+static char *ngx_http_socketio_check(ngx_conf_t *cf,
+    ngx_http_core_loc_conf_t *clcf, ngx_http_socketio_loc_conf_t *conf);
+static char *ngx_http_socketio_check_zone(ngx_conf_t *cf, char *directive,
+    ngx_shm_zone_t *shm_zone);
+
+
+void *
+ngx_http_socketio_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_http_socketio_loc_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_http_socketio_loc_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     conf->shm_zone = NULL;
+     *     conf->number = 0;
+     *     conf->ctx = NULL;
+     *     conf->path = { 0, NULL };
+     *     conf->transports = 0;
+     *     conf->publish = NULL;
+     *     conf->bearers = NULL;
+     *     conf->open = 0;
+     */
+
+    conf->hooks = NGX_CONF_UNSET_PTR;
+    conf->hook_off = NGX_CONF_UNSET;
+    conf->nsps = NGX_CONF_UNSET_PTR;
+    conf->origins = NGX_CONF_UNSET_PTR;
+    conf->headers = NGX_CONF_UNSET_PTR;
+
+    conf->ping_interval = NGX_CONF_UNSET_MSEC;
+    conf->ping_timeout = NGX_CONF_UNSET_MSEC;
+    conf->upgrade_timeout = NGX_CONF_UNSET_MSEC;
+    conf->connect_timeout = NGX_CONF_UNSET_MSEC;
+    conf->max_payload = NGX_CONF_UNSET_SIZE;
+
+    conf->send_packets = NGX_CONF_UNSET_UINT;
+    conf->send_bytes = NGX_CONF_UNSET_SIZE;
+
+    conf->batch_events = NGX_CONF_UNSET_UINT;
+    conf->batch_bytes = NGX_CONF_UNSET_SIZE;
+    conf->lanes = NGX_CONF_UNSET_UINT;
+    conf->queue_events = NGX_CONF_UNSET_UINT;
+    conf->queue_bytes = NGX_CONF_UNSET_SIZE;
+    conf->hook_timeout = NGX_CONF_UNSET_MSEC;
+    conf->connect_fail = NGX_CONF_UNSET_UINT;
+
+    conf->max_sessions = NGX_CONF_UNSET_UINT;
+    conf->max_namespaces = NGX_CONF_UNSET_UINT;
+    conf->max_rooms = NGX_CONF_UNSET_UINT;
+    conf->max_attachments = NGX_CONF_UNSET_UINT;
+
+    return conf;
+}
+
+
+char *
+ngx_http_socketio_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_socketio_loc_conf_t *prev = parent;
+    ngx_http_socketio_loc_conf_t *conf = child;
+
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (conf->shm_zone
+        && conf->transports == NGX_HTTP_SOCKETIO_POLLING
+        && conf->upgrade_timeout != NGX_CONF_UNSET_MSEC)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "location \"%V\": \"socketio_upgrade_timeout\" is "
+                           "useless with \"socketio_transports polling\"",
+                           &clcf->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_socketio_merge_values(cf, prev, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_socketio_merge_handler(cf, clcf, prev, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->shm_zone == NULL && conf->publish == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    return ngx_http_socketio_check(cf, clcf, conf);
+}
+
+
+/* an "if" or limit_except block stands for the location around it */
+
+static ngx_int_t
+ngx_http_socketio_merge_handler(ngx_conf_t *cf,
+    ngx_http_core_loc_conf_t *clcf, ngx_http_socketio_loc_conf_t *prev,
+    ngx_http_socketio_loc_conf_t *conf)
+{
+    ngx_http_socketio_loc_conf_t  **slcf;
+    ngx_http_socketio_main_conf_t  *smcf;
+
+    if ((!clcf->noname && !clcf->lmt_excpt) || clcf->handler != NULL) {
+        return NGX_OK;
+    }
+
+    if (prev->publish) {
+        conf->publish = prev->publish;
+        conf->bearers = prev->bearers;
+        conf->open = prev->open;
+        clcf->handler = ngx_http_socketio_publish_handler;
+    }
+
+    if (prev->shm_zone == NULL) {
+        return NGX_OK;
+    }
+
+    conf->shm_zone = prev->shm_zone;
+    conf->number = prev->number;
+    conf->ctx = prev->ctx;
+    conf->path = prev->path;
+    clcf->handler = ngx_http_socketio_handler;
+
+    /* behind its location, which is the one that its number finds */
+
+    smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_socketio_module);
+
+    slcf = ngx_array_push(&smcf->locations);
+    if (slcf == NULL) {
+        return NGX_ERROR;
+    }
+
+    *slcf = conf;
+
+    return NGX_OK;
+}
+
+
+static char *
+ngx_http_socketio_merge_values(ngx_conf_t *cf,
+    ngx_http_socketio_loc_conf_t *prev, ngx_http_socketio_loc_conf_t *conf)
+{
+    if (conf->hooks == NGX_CONF_UNSET_PTR
+        && conf->hook_off == NGX_CONF_UNSET)
+    {
+        conf->hooks = prev->hooks;
+        conf->hook_off = prev->hook_off;
+    }
+
+    ngx_conf_merge_ptr_value(conf->hooks, NGX_CONF_UNSET_PTR, NULL);
+    ngx_conf_merge_value(conf->hook_off, NGX_CONF_UNSET, 0);
+
+    ngx_conf_merge_ptr_value(conf->nsps, prev->nsps, NULL);
+    ngx_conf_merge_ptr_value(conf->origins, prev->origins, NULL);
+
+    if (conf->headers == NGX_CONF_UNSET_PTR) {
+        conf->headers = (prev->headers == NGX_CONF_UNSET_PTR)
+                        ? ngx_http_socketio_conf_default_headers(cf)
+                        : prev->headers;
+
+        if (conf->headers == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    if (conf->transports == 0) {
+        conf->transports = prev->transports
+                           ? prev->transports
+                           : NGX_HTTP_SOCKETIO_POLLING
+                             |NGX_HTTP_SOCKETIO_WEBSOCKET;
+    }
+
+    ngx_conf_merge_msec_value(conf->ping_interval, prev->ping_interval,
+                              25000);
+    ngx_conf_merge_msec_value(conf->ping_timeout, prev->ping_timeout, 20000);
+    ngx_conf_merge_msec_value(conf->upgrade_timeout, prev->upgrade_timeout,
+                              10000);
+    ngx_conf_merge_msec_value(conf->connect_timeout, prev->connect_timeout,
+                              45000);
+    ngx_conf_merge_size_value(conf->max_payload, prev->max_payload, 1000000);
+
+    ngx_conf_merge_uint_value(conf->send_packets, prev->send_packets, 1024);
+    ngx_conf_merge_size_value(conf->send_bytes, prev->send_bytes,
+                              1024 * 1024);
+
+    ngx_conf_merge_uint_value(conf->batch_events, prev->batch_events, 100);
+    ngx_conf_merge_size_value(conf->batch_bytes, prev->batch_bytes,
+                              256 * 1024);
+    ngx_conf_merge_uint_value(conf->lanes, prev->lanes, 4);
+    ngx_conf_merge_uint_value(conf->queue_events, prev->queue_events, 64);
+    ngx_conf_merge_size_value(conf->queue_bytes, prev->queue_bytes,
+                              256 * 1024);
+    ngx_conf_merge_msec_value(conf->hook_timeout, prev->hook_timeout, 10000);
+    ngx_conf_merge_uint_value(conf->connect_fail, prev->connect_fail, 0);
+
+    ngx_conf_merge_uint_value(conf->max_sessions, prev->max_sessions, 0);
+    ngx_conf_merge_uint_value(conf->max_namespaces, prev->max_namespaces, 16);
+    ngx_conf_merge_uint_value(conf->max_rooms, prev->max_rooms, 256);
+    ngx_conf_merge_uint_value(conf->max_attachments, prev->max_attachments,
+                              10);
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * What the hooks name is accepted; "/" unless anything was said.  Done when
+ * all is merged: what a nested location inherits is what was written.
+ */
+
+ngx_int_t
+ngx_http_socketio_add_hook_nsps(ngx_conf_t *cf,
+    ngx_http_socketio_loc_conf_t *conf)
+{
+    ngx_uint_t                 i, k;
+    ngx_array_t               *nsps, *from;
+    ngx_http_socketio_nsp_t   *nsp, *src;
+    ngx_http_socketio_hook_t  *hook;
+
+    nsps = ngx_array_create(cf->pool, 4, sizeof(ngx_http_socketio_nsp_t));
+    if (nsps == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (conf->nsps == NULL) {
+        nsp = ngx_array_push(nsps);
+        if (nsp == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memzero(nsp, sizeof(ngx_http_socketio_nsp_t));
+        ngx_str_set(&nsp->name, "/");
+    }
+
+    hook = conf->hooks ? conf->hooks->elts : NULL;
+    from = conf->nsps;
+
+    for (i = 0; /* void */ ; i++) {
+
+        src = from ? from->elts : NULL;
+
+        for (k = 0; from && k < from->nelts; k++) {
+            nsp = ngx_array_push(nsps);
+            if (nsp == NULL) {
+                return NGX_ERROR;
+            }
+
+            *nsp = src[k];
+        }
+
+        if (hook == NULL || i == conf->hooks->nelts) {
+            break;
+        }
+
+        from = hook[i].nsps;
+    }
+
+    conf->nsps = nsps;
+
+    return NGX_OK;
+}
+
+
+static char *
+ngx_http_socketio_check(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf,
+    ngx_http_socketio_loc_conf_t *conf)
+{
+    ngx_http_handler_pt  handler;
+
+    if (conf->publish) {
+        return ngx_http_socketio_check_zone(cf, "socketio_publish",
+                                            conf->publish);
+    }
+
+    if (ngx_http_socketio_check_zone(cf, "socketio", conf->shm_zone)
+        != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    handler = clcf->handler;
+
+    if (handler != ngx_http_socketio_handler) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "location \"%V\": \"socketio %V\" and another "
+                           "content handler", &clcf->name,
+                           &conf->shm_zone->shm.name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->max_payload > conf->shm_zone->shm.size) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "location \"%V\": \"socketio_max_payload\" %uz is "
+                           "more than zone \"%V\" has", &clcf->name,
+                           conf->max_payload, &conf->shm_zone->shm.name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->hooks == NULL && !conf->hook_off && !clcf->noname
+        && !clcf->lmt_excpt)
+    {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "location \"%V\": no \"socketio_hook\": every "
+                           "client is accepted, events go nowhere",
+                           &clcf->name);
+    }
+
+    /* polling enforces max_payload while it reads, and answers differently */
+
+    clcf->client_max_body_size = 0;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_socketio_check_zone(ngx_conf_t *cf, char *directive,
+    ngx_shm_zone_t *shm_zone)
+{
+    if (shm_zone->data) {
+        return NGX_CONF_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "\"%s %V\": there is no \"socketio_zone %V\"",
+                       directive, &shm_zone->shm.name, &shm_zone->shm.name);
+
+    return NGX_CONF_ERROR;
+}
