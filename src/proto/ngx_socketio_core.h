@@ -69,4 +69,7 @@ typedef struct {
 #endif
 
 
+#define ngx_socketio_is_digit(ch)  ((ch) >= '0' && (ch) <= '9')
+
+
 #endif /* _NGX_SOCKETIO_CORE_H_INCLUDED_ */

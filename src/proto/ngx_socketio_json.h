@@ -51,6 +51,9 @@ u_char *ngx_socketio_json_skip(u_char *p, u_char *last);
 ngx_int_t ngx_socketio_json_string(u_char *dst, size_t *len, u_char *p,
     u_char *last);
 
+/* the value of 4 hexadecimal digits; above 0xffff if they are none */
+uint32_t ngx_socketio_json_hex4(u_char *p, u_char *last);
+
 /*
  * Whether the string token p..last, quotes included, decodes to the "len"
  * bytes at "text".  Needs no memory, however long the token is.

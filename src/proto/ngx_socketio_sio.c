@@ -13,8 +13,6 @@
     ((type) == NGX_SOCKETIO_SIO_BINARY_EVENT                                  \
      || (type) == NGX_SOCKETIO_SIO_BINARY_ACK)
 
-#define ngx_socketio_sio_is_digit(ch)  ((ch) >= '0' && (ch) <= '9')
-
 
 /* a bit for every level of nesting */
 
@@ -114,7 +112,7 @@ ngx_socketio_sio_parse_attachments(ngx_socketio_sio_packet_t *pkt,
 
     n = 0;
 
-    for (p = *pos; p < last && ngx_socketio_sio_is_digit(*p); p++) {
+    for (p = *pos; p < last && ngx_socketio_is_digit(*p); p++) {
 
         if (n > max / 10) {
             return NGX_ERROR;
@@ -182,7 +180,7 @@ ngx_socketio_sio_parse_id(ngx_socketio_sio_packet_t *pkt, u_char **pos,
 
     id = 0;
 
-    for (p = *pos; p < last && ngx_socketio_sio_is_digit(*p); p++) {
+    for (p = *pos; p < last && ngx_socketio_is_digit(*p); p++) {
 
         /* 2^53 and more are not exact in JavaScript: not the same id there */
 
@@ -260,7 +258,7 @@ ngx_socketio_sio_parse_event(ngx_socketio_sio_packet_t *pkt,
     p = ngx_socketio_json_space(pkt->data.data + 1, last);
 
     if (p == last
-        || (*p != '"' && *p != '-' && !ngx_socketio_sio_is_digit(*p)))
+        || (*p != '"' && *p != '-' && !ngx_socketio_is_digit(*p)))
     {
         return NGX_ERROR;
     }
@@ -427,11 +425,11 @@ ngx_socketio_sio_num(u_char *p, u_char *last, ngx_uint_t n)
 {
     uint64_t  num;
 
-    if (p == last || !ngx_socketio_sio_is_digit(*p)) {
+    if (p == last || !ngx_socketio_is_digit(*p)) {
         return 0;
     }
 
-    for (num = 0; p < last && ngx_socketio_sio_is_digit(*p); p++) {
+    for (num = 0; p < last && ngx_socketio_is_digit(*p); p++) {
         num = num * 10 + (*p - '0');
 
         if (num >= n) {

@@ -15,6 +15,8 @@
 
 #include "proto/ngx_socketio_utf8.c"
 #include "proto/ngx_socketio_json.c"
+#include "proto/ngx_socketio_json_string.c"
+#include "proto/ngx_socketio_json_pick.c"
 
 
 #define must(cond)                                                            \

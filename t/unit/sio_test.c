@@ -17,6 +17,7 @@
 
 #include "proto/ngx_socketio_utf8.c"
 #include "proto/ngx_socketio_json.c"
+#include "proto/ngx_socketio_json_string.c"
 #include "proto/ngx_socketio_sio.c"
 
 
