@@ -20,8 +20,6 @@
 /* packets between which others have their turn */
 #define NGX_HTTP_SOCKETIO_POST_BURST  256
 
-#define NGX_HTTP_SOCKETIO_POST_FIRST  4096
-
 
 typedef struct {
     ngx_socketio_local_t         local;     /* must be first */
@@ -29,12 +27,7 @@ typedef struct {
     ngx_http_request_t          *request;
     ngx_event_t                  timer;
 
-    u_char                      *data;      /* the body so far, a copy */
-    size_t                       len;
-    size_t                       size;
-
-    u_char                      *pos;       /* of the next packet */
-    u_char                      *last;
+    ngx_http_socketio_body_t     body;      /* from the next packet on */
 
     unsigned                     noted:1;   /* by the session */
     unsigned                     reading:1;
@@ -47,13 +40,6 @@ static ngx_http_socketio_post_t *ngx_http_socketio_post_create(
 static ngx_int_t ngx_http_socketio_post_accept(ngx_http_socketio_post_t *post);
 static void ngx_http_socketio_post_handler(ngx_http_request_t *r);
 static void ngx_http_socketio_post_read(ngx_http_request_t *r);
-static ngx_int_t ngx_http_socketio_post_receive(
-    ngx_http_socketio_post_t *post);
-static ngx_int_t ngx_http_socketio_post_take(ngx_http_socketio_post_t *post);
-static ngx_int_t ngx_http_socketio_post_append(ngx_http_socketio_post_t *post,
-    ngx_buf_t *b);
-static ngx_int_t ngx_http_socketio_post_grow(ngx_http_socketio_post_t *post,
-    size_t len);
 static ngx_int_t ngx_http_socketio_post_packets(
     ngx_http_socketio_post_t *post);
 static void ngx_http_socketio_post_hold(ngx_http_socketio_post_t *post,
@@ -145,6 +131,8 @@ ngx_http_socketio_post_create(ngx_http_request_t *r,
     post->client.conf = conf;
     post->client.log = r->connection->log;
 
+    post->body.max = conf->max_payload;
+
     post->timer.handler = ngx_http_socketio_post_timer;
     post->timer.data = post;
     post->timer.log = r->connection->log;
@@ -235,13 +223,15 @@ ngx_http_socketio_post_read(ngx_http_request_t *r)
     ctx = ngx_http_get_module_ctx(r, ngx_http_socketio_module);
     post = ctx->data;
 
-    rc = ngx_http_socketio_post_receive(post);
+    rc = ngx_http_socketio_body_read(r, &post->body);
 
     if (rc == NGX_AGAIN) {
         return;
     }
 
     if (rc == NGX_OK) {
+        post->reading = 0;
+
         rc = ngx_http_socketio_post_packets(post);
 
         if (rc == NGX_AGAIN) {
@@ -265,196 +255,6 @@ ngx_http_socketio_post_read(ngx_http_request_t *r)
 }
 
 
-/* NGX_OK: the body is there; NGX_AGAIN; else an answer's code */
-
-static ngx_int_t
-ngx_http_socketio_post_receive(ngx_http_socketio_post_t *post)
-{
-    ngx_int_t            rc;
-    ngx_http_request_t  *r;
-
-    r = post->request;
-
-    for ( ;; ) {
-        rc = ngx_http_socketio_post_take(post);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        if (!r->reading_body) {
-            break;
-        }
-
-        rc = ngx_http_read_unbuffered_request_body(r);
-
-        if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
-            return rc;
-        }
-
-        if (r->reading_body
-            && (r->request_body == NULL || r->request_body->bufs == NULL))
-        {
-            return NGX_AGAIN;
-        }
-    }
-
-    post->reading = 0;
-
-    if (post->pos == NULL) {
-        post->pos = post->data ? post->data : (u_char *) "";
-        post->last = post->pos + post->len;
-    }
-
-    /* as for TextDecoder: what is not UTF-8 is no error (engine.io, 7) */
-
-    if (ngx_http_socketio_utf8(r->pool, &post->pos, &post->last) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    r->read_event_handler = ngx_http_block_reading;
-
-    return NGX_OK;
-}
-
-
-/* takes over what has been read by now, and enforces max_payload */
-
-static ngx_int_t
-ngx_http_socketio_post_take(ngx_http_socketio_post_t *post)
-{
-    size_t               max;
-    ngx_int_t            rc;
-    ngx_buf_t           *b;
-    ngx_chain_t         *cl, *next;
-    ngx_http_request_t  *r;
-
-    r = post->request;
-
-    if (r->request_body == NULL) {
-        return NGX_OK;
-    }
-
-    max = post->client.conf->max_payload;
-
-    cl = r->request_body->bufs;
-    r->request_body->bufs = NULL;
-
-    if (cl && cl->next == NULL && !r->reading_body && post->data == NULL
-        && ngx_buf_in_memory(cl->buf)
-        && (size_t) (cl->buf->last - cl->buf->pos) <= max)
-    {
-        /* all of it came in one piece */
-
-        post->pos = cl->buf->pos;
-        post->last = cl->buf->last;
-
-        return NGX_OK;
-    }
-
-    for ( /* void */ ; cl; cl = next) {
-        next = cl->next;
-        b = cl->buf;
-
-        if ((uint64_t) ngx_buf_size(b) > max - post->len) {
-
-            ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                          "socketio: POST beyond \"socketio_max_payload\", "
-                          "%uz", max);
-
-            return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
-        }
-
-        rc = ngx_http_socketio_post_append(post, b);
-
-        if (rc != NGX_OK) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        b->pos = b->last;
-        ngx_free_chain(r->pool, cl);
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_socketio_post_append(ngx_http_socketio_post_t *post, ngx_buf_t *b)
-{
-    ssize_t  n;
-    size_t   len;
-
-    len = (size_t) ngx_buf_size(b);
-
-    if (len == 0) {
-        return NGX_OK;
-    }
-
-    if (ngx_http_socketio_post_grow(post, len) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_buf_in_memory(b)) {
-        ngx_memcpy(post->data + post->len, b->pos, len);
-
-    } else {
-
-        /* somebody else had the body read before us */
-
-        n = ngx_read_file(b->file, post->data + post->len, len, b->file_pos);
-
-        if (n != (ssize_t) len) {
-            return NGX_ERROR;
-        }
-
-        b->file_pos = b->file_last;
-    }
-
-    post->len += len;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_socketio_post_grow(ngx_http_socketio_post_t *post, size_t len)
-{
-    off_t    length;
-    size_t   size;
-    u_char  *p;
-
-    if (post->size - post->len >= len) {
-        return NGX_OK;
-    }
-
-    length = post->request->headers_in.content_length_n;
-
-    if (length > 0 && (size_t) length >= post->len + len) {
-        size = (size_t) length;
-
-    } else {
-        size = ngx_max(post->size * 2, post->len + len);
-        size = ngx_max(size, NGX_HTTP_SOCKETIO_POST_FIRST);
-    }
-
-    p = ngx_palloc(post->request->pool, size);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (post->data) {
-        ngx_memcpy(p, post->data, post->len);
-        (void) ngx_pfree(post->request->pool, post->data);
-    }
-
-    post->data = p;
-    post->size = size;
-
-    return NGX_OK;
-}
-
-
 /* NGX_AGAIN: the POST is held; else what the request is finalized with */
 
 static ngx_int_t
@@ -474,9 +274,9 @@ ngx_http_socketio_post_packets(ngx_http_socketio_post_t *post)
             return NGX_AGAIN;
         }
 
-        next = post->pos;
+        next = post->body.pos;
 
-        rc = ngx_socketio_eio_payload_next(&next, post->last, &pkt);
+        rc = ngx_socketio_eio_payload_next(&next, post->body.last, &pkt);
 
         if (rc == NGX_DONE) {
             break;
@@ -492,9 +292,9 @@ ngx_http_socketio_post_packets(ngx_http_socketio_post_t *post)
             break;
         }
 
-        end = next ? next - 1 : post->last;
+        end = next ? next - 1 : post->body.last;
 
-        rc = ngx_http_socketio_client_text(&post->client, post->pos, end);
+        rc = ngx_http_socketio_client_text(&post->client, post->body.pos, end);
 
         if (rc == NGX_AGAIN) {
             ngx_http_socketio_post_hold(post, 0);
@@ -505,7 +305,7 @@ ngx_http_socketio_post_packets(ngx_http_socketio_post_t *post)
             break;
         }
 
-        post->pos = next;
+        post->body.pos = next;
     }
 
     return ngx_http_socketio_post_answer(post);

@@ -41,6 +41,18 @@ typedef struct {
 } ngx_http_socketio_ctx_t;
 
 
+/* a request's body; zeroed by the caller, but for "max" */
+
+typedef struct {
+    size_t                          max;        /* bytes */
+    u_char                         *pos;        /* all of it, when read */
+    u_char                         *last;
+    u_char                         *data;       /* what came by now, a copy */
+    size_t                          len;
+    size_t                          size;
+} ngx_http_socketio_body_t;
+
+
 /* the ctx, made if there is none; NULL: no memory */
 ngx_http_socketio_ctx_t *ngx_http_socketio_ctx(ngx_http_request_t *r);
 
@@ -108,6 +120,14 @@ ngx_int_t ngx_http_socketio_query(ngx_http_request_t *r,
     ngx_http_socketio_request_t *req, ngx_http_socketio_ctx_t *ctx);
 /* the same before a request is logged that never came to the handler */
 ngx_int_t ngx_http_socketio_log_handler(ngx_http_request_t *r);
+
+/*
+ * Reads the body of a request that has request_body_no_buffering, and makes
+ * it UTF-8.  NGX_OK: pos..last is all of it; NGX_AGAIN: call again when there
+ * is more; else the code of an answer.
+ */
+ngx_int_t ngx_http_socketio_body_read(ngx_http_request_t *r,
+    ngx_http_socketio_body_t *body);
 
 /*
  * What is not UTF-8 in p..last becomes U+FFFD, as TextDecoder does it.  The
