@@ -1,8 +1,10 @@
 #!/bin/sh
 #
-# Every directive in an ngx_command_t table and every $socketio_ variable is
+# Every directive in an ngx_command_t table and every variable in one of
+# ngx_http_variable_t or of the module's own ngx_http_socketio_variable_t is
 # documented in README.md: named in a heading or in the first cell of a table.
-# Below a heading with "Directives" no first cell names an unknown one.
+# Below a heading with "Directives" no first cell names an unknown one, nor
+# an unknown $socketio_ below one with "Variables".
 #
 #   check-docs.sh [ROOT]
 #   check-docs.sh --selftest
@@ -33,9 +35,17 @@ static ngx_command_t  ngx_http_socketio_commands[] = {
       ngx_null_command
 };
 
-static ngx_http_variable_t  ngx_http_socketio_vars[] = {
+static ngx_http_socketio_variable_t  ngx_http_socketio_vars[] = {
 
-    { ngx_string("socketio_sid"), NULL, 0, 0, 0, 0 },
+    { ngx_string("socketio_sid"),
+      -1, -1, ngx_string("[]") },
+
+    { ngx_null_string, -1, -1, ngx_null_string }
+};
+
+static ngx_http_variable_t  ngx_http_socketio_old_vars[] = {
+
+    { ngx_string("socketio_old"), NULL, 0, 0, 0, 0 },
 
       ngx_http_null_variable
 };
@@ -54,6 +64,8 @@ END
 
 ### $socketio_sid
 
+| `$socketio_old` | `$socketio_gone` |
+
 ## Metrics
 
 | `socketio_sessions` | gauge |'
@@ -68,9 +80,17 @@ END
     try 'socketio_zone is not' 's/^.*socketio_zone.*/see socketio_zone/'
     try 'directive socketio is not' 's/^| .socketio zone.*//'
     try 'socketio_sid is not' 's/^.*socketio_sid.*/see $socketio_sid/'
-    try 'socketio_gone' 's/Variables/More directives\n| `socketio_gone` |/'
+    try 'socketio_old is not' 's/^.*socketio_old.*/see $socketio_old/'
+    try 'directive: socketio_gone' \
+        's/Variables/More directives\n| `socketio_gone` |/'
+    try 'variable: $socketio_gone' 's/Variables/&\n| `$socketio_gone` |/'
 
+    good=$(printf '%s\n' "$good" | grep -v '[$]')
+    sed '/_vars\[\]/,/^};/d' "$tree/src/a.c" > "$tree/src/b.c"
     rm "$tree/src/a.c"
+    try 'no variables' ''
+    rm "$tree/src/b.c"
+
     fails 'no directives' "$tree"
     rm "$tree/README.md"
     fails 'README' "$tree"
@@ -97,7 +117,7 @@ done | awk '
     FILENAME == "-" {
         if (/ngx_command_t[ \t].*=[ \t]*\{/) {
             table = "directive"
-        } else if (/ngx_http_variable_t[ \t].*=[ \t]*\{/) {
+        } else if (/ngx_http_(socketio_)?variable_t[ \t].*=[ \t]*\{/) {
             table = "variable"
         } else if (/^\};/) {
             table = ""
@@ -131,6 +151,12 @@ done | awk '
 
             if (word ~ /^\$/) {
                 said["variable " substr(word, 2)] = 1
+                if (row && section ~ /variables/ && word ~ /^\$socketio_/ \
+                    && !(("variable " substr(word, 2)) in known))
+                {
+                    print "README.md:" FNR ": no such variable: " word
+                    failed = 1
+                }
                 continue
             }
 
@@ -151,6 +177,11 @@ done | awk '
     END {
         if (!count["directive"]) {
             print "no directives found in src"
+            failed = 1
+        }
+
+        if (!count["variable"]) {
+            print "no variables found in src"
             failed = 1
         }
 
