@@ -22,8 +22,6 @@ static ngx_int_t ngx_http_socketio_command_words(ngx_http_socketio_run_t *run,
 static ngx_int_t ngx_http_socketio_command_all(ngx_http_socketio_run_t *run);
 static ngx_int_t ngx_http_socketio_command_own(ngx_http_socketio_run_t *run,
     ngx_array_t *words);
-static ngx_int_t ngx_http_socketio_command_secret(
-    ngx_http_socketio_run_t *run, ngx_socketio_id_t *id, u_char *secret);
 static ngx_int_t ngx_http_socketio_command_name(ngx_http_socketio_run_t *run,
     json_t *value, char *code, ngx_str_t *name);
 
@@ -315,7 +313,8 @@ ngx_http_socketio_command_own(ngx_http_socketio_run_t *run,
     if (run->asked != NULL) {
         ngx_memcpy(run->text, run->asked->text, NGX_SOCKETIO_SOCKET_TEXT);
 
-    } else if (ngx_http_socketio_command_secret(run, &run->id.socket, secret)
+    } else if (ngx_socketio_socket_secret(run->command->zone,
+                                          &run->id.socket, secret)
                == NGX_OK)
     {
         ngx_socketio_socket_text(run->text, &run->id.socket, secret);
@@ -334,31 +333,6 @@ ngx_http_socketio_command_own(ngx_http_socketio_run_t *run,
     ngx_socketio_word_set(word, &text);
 
     return NGX_OK;
-}
-
-
-/* NGX_DECLINED: no such socket now */
-
-static ngx_int_t
-ngx_http_socketio_command_secret(ngx_http_socketio_run_t *run,
-    ngx_socketio_id_t *id, u_char *secret)
-{
-    ngx_socketio_zone_t    *zone;
-    ngx_socketio_socket_t  *socket;
-
-    zone = run->command->zone;
-
-    ngx_socketio_zone_lock(zone);
-
-    socket = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SOCKET, id->ref,
-                                      id->gen);
-    if (socket != NULL) {
-        ngx_memcpy(secret, socket->secret, NGX_SOCKETIO_SECRET);
-    }
-
-    ngx_socketio_zone_unlock(zone);
-
-    return (socket != NULL) ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -399,7 +373,8 @@ ngx_http_socketio_command_socket(ngx_http_socketio_run_t *run,
 
     /* as for other commands: it must be the very socket, in that namespace */
 
-    if (ngx_http_socketio_command_secret(run, socket, secret) != NGX_OK
+    if (ngx_socketio_socket_secret(run->command->zone, socket, secret)
+        != NGX_OK
         || ngx_memcmp(secret, word->secret, NGX_SOCKETIO_SECRET) != 0)
     {
         run->nobody = 1;

@@ -92,6 +92,9 @@ ngx_int_t ngx_socketio_reply_session(ngx_socketio_zone_t *zone,
 ngx_int_t ngx_socketio_set_data(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *socket, ngx_str_t *data);
 
+/* the secret in the text of a socket's id; NGX_OK, NGX_DECLINED: it is gone */
+ngx_int_t ngx_socketio_socket_secret(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *socket, u_char *secret);
 /* the namespace of a socket, copied to p of size; 0: it is gone */
 size_t ngx_socketio_socket_nsp(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *socket, u_char *p, size_t size);

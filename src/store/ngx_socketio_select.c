@@ -733,6 +733,26 @@ ngx_socketio_set_data(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
 }
 
 
+ngx_int_t
+ngx_socketio_socket_secret(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    u_char *secret)
+{
+    ngx_socketio_socket_t  *socket;
+
+    ngx_socketio_zone_lock(zone);
+
+    socket = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SOCKET, id->ref,
+                                      id->gen);
+    if (socket) {
+        ngx_memcpy(secret, socket->secret, NGX_SOCKETIO_SECRET);
+    }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return socket ? NGX_OK : NGX_DECLINED;
+}
+
+
 size_t
 ngx_socketio_socket_nsp(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     u_char *p, size_t size)

@@ -1,6 +1,7 @@
 #!/bin/sh
 #
-# A lower layer never includes a higher one.
+# A lower layer never includes a higher one, and only the store takes the
+# lock of the zone.
 #
 #   check-layers.sh [ROOT]      check ROOT/src
 #   check-layers.sh --selftest
@@ -31,6 +32,8 @@ selftest()
     try ok store/ngx_socketio_a.c '#include "proto/ngx_socketio_b.h"'
     try ok delivery/ngx_socketio_a.c '#include <ngx_event.h>'
     try ok hook/ngx_http_socketio_a.c '#include "client/ngx_http_socketio_b.h"'
+    try ok store/ngx_socketio_a.c '    ngx_socketio_zone_lock(zone);'
+    try ok hook/ngx_http_socketio_a.c '/* ngx_socketio_zone_lock() */'
     try ok ngx_http_socketio_a.c '#include "api/ngx_http_socketio_b.h"'
 
     try store/ngx_socketio_b.h proto/ngx_socketio_a.c \
@@ -50,6 +53,18 @@ selftest()
         '#include "transport/ngx_http_socketio_b.h"'
     try hook/ngx_http_socketio_b.h api/ngx_http_socketio_a.c \
         '#include "hook/ngx_http_socketio_b.h"'
+    try ngx_socketio_zone_lock delivery/ngx_socketio_a.c \
+        '    ngx_socketio_zone_lock(zone);'
+    try ngx_socketio_zone_unlock client/ngx_http_socketio_a.c \
+        '    ngx_socketio_zone_unlock(zone);'
+    try ngx_socketio_find_locked transport/ngx_http_socketio_a.c \
+        '    s = ngx_socketio_find_locked(zone, type, ref, gen);'
+    try ngx_socketio_message_make_lock hook/ngx_http_socketio_a.c \
+        '    ref = ngx_socketio_message_make_lock(zone, &part, 1);'
+    try ngx_socketio_free_locked api/ngx_http_socketio_a.c \
+        '    ngx_socketio_free_locked(zone, ref);'
+    try ngx_socketio_used_locked ngx_http_socketio_a.c \
+        '    handler = ngx_socketio_used_locked;'
     try 'only one' proto/ngx_socketio_a.c '#include <zlib.h>'
     try 'unknown layer' utils/ngx_socketio_a.c '#include <stdio.h>'
     try 'no sources' readme/x 'nothing'
@@ -96,7 +111,14 @@ done | awk '
             "|ngx_slab_[a-z_]+|ngx_http_[a-z0-9_]+|ngx_event_[a-z0-9_]+"
         words["store"] = "ngx_http_[a-z0-9_]+|ngx_event_[a-z0-9_]+" \
             "|ngx_connection_[a-z_]+|ngx_(add|del)_(timer|event)"
-        words["delivery"] = words["cluster"] = "ngx_http_[a-z0-9_]+"
+
+        # the lock of the zone, and what wants it held
+        held = "ngx_socketio_zone_(un)?lock|ngx_socketio_[a-z0-9_]+_locked" \
+            "|ngx_socketio_message_[a-z0-9_]+_lock"
+
+        words["delivery"] = words["cluster"] = held "|ngx_http_[a-z0-9_]+"
+        words["client"] = words["transport"] = words["hook"] = held
+        words["api"] = words["top"] = held
     }
 
     function own(layers) {
