@@ -138,6 +138,10 @@ void ngx_socketio_websocket_gone(ngx_socketio_zone_t *zone,
 ngx_int_t ngx_socketio_websocket_look(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, ngx_uint_t *reason);
 
+/* for store/: the outbox to this worker's held list */
+void ngx_socketio_take_outbox_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session, ngx_socketio_taken_t *taken);
+
 /* ends the session: ping timeout of a websocket, a slow reader */
 void ngx_socketio_end(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     ngx_uint_t reason, uint64_t now);

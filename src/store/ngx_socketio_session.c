@@ -472,3 +472,56 @@ ngx_socketio_event_free_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_bytes_free_locked(zone, event->attached);
     ngx_socketio_free_locked(zone, ref);
 }
+
+
+ngx_socketio_session_t *
+ngx_socketio_known_locked(ngx_socketio_zone_t *zone, u_char *sid,
+    uint32_t location, ngx_socketio_id_t *id)
+{
+    ngx_socketio_session_t  *session;
+
+    session = ngx_socketio_sid_find_locked(zone, sid, &id->ref);
+
+    if (session == NULL || session->location != location) {
+        return NULL;
+    }
+
+    id->gen = session->rec.gen;
+
+    return session;
+}
+
+
+void
+ngx_socketio_conn_note_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session, ngx_uint_t which, uint32_t handle)
+{
+    ngx_socketio_conn_t  *conn;
+
+    conn = &session->conns[which];
+    conn->slot = (uint16_t) zone->slot;
+    conn->gen = zone->slot_gen;
+    conn->handle = handle;
+}
+
+
+ngx_socketio_session_t *
+ngx_socketio_conn_session_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *id, ngx_uint_t which, uint32_t handle)
+{
+    ngx_socketio_conn_t     *conn;
+    ngx_socketio_session_t  *session;
+
+    session = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SESSION, id->ref,
+                                       id->gen);
+    if (session == NULL) {
+        return NULL;
+    }
+
+    conn = &session->conns[which];
+
+    return (conn->gen == zone->slot_gen
+            && conn->slot == zone->slot
+            && conn->handle == handle)
+           ? session : NULL;
+}

@@ -25,6 +25,18 @@ ngx_socketio_session_t *ngx_socketio_sid_find_locked(
 void ngx_socketio_sid_add_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session);
 
+/* the session with this sid, *id set, unless it is another location's */
+ngx_socketio_session_t *ngx_socketio_known_locked(ngx_socketio_zone_t *zone,
+    u_char *sid, uint32_t location, ngx_socketio_id_t *id);
+
+/* notes one of this worker's connections: "which" is NGX_SOCKETIO_CONN_... */
+void ngx_socketio_conn_note_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session, ngx_uint_t which, uint32_t handle);
+/* the session, if it has this very connection noted, else NULL */
+ngx_socketio_session_t *ngx_socketio_conn_session_locked(
+    ngx_socketio_zone_t *zone, ngx_socketio_id_t *id, ngx_uint_t which,
+    uint32_t handle);
+
 /* does what a step of the state machine asks for, other connections' part */
 void ngx_socketio_session_act_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session, ngx_uint_t actions, uint64_t now);
@@ -74,6 +86,10 @@ void ngx_socketio_socket_free_locked(ngx_socketio_zone_t *zone,
 /* NGX_OK; NGX_DECLINED: was or was not there; NGX_ERROR: no memory */
 ngx_int_t ngx_socketio_join_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t socket, ngx_socketio_ref_t room);
+/* as above, by its name; NGX_DECLINED also: in too many rooms */
+ngx_int_t ngx_socketio_join_name_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t socket, ngx_socketio_name_t *name,
+    ngx_uint_t rooms_max);
 ngx_int_t ngx_socketio_leave_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t socket, ngx_socketio_ref_t room);
 

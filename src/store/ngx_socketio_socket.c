@@ -4,8 +4,10 @@
  */
 
 
+#include "store/ngx_socketio_inbox.h"
 #include "store/ngx_socketio_session.h"
 #include "store/ngx_socketio_bytes.h"
+#include "proto/ngx_socketio_base64.h"
 
 
 ngx_socketio_ref_t
@@ -232,6 +234,37 @@ ngx_socketio_join_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref,
 
 
 ngx_int_t
+ngx_socketio_join_name_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, ngx_socketio_name_t *name, ngx_uint_t rooms_max)
+{
+    ngx_int_t               rc;
+    ngx_socketio_ref_t      room;
+    ngx_socketio_socket_t  *socket;
+
+    socket = ngx_socketio_rec(zone, ref);
+
+    /* the namespace counts as one */
+
+    if (socket->nrooms > rooms_max) {
+        return NGX_DECLINED;
+    }
+
+    room = ngx_socketio_room_make_locked(zone, socket->nsp, name);
+    if (room == 0) {
+        return NGX_ERROR;
+    }
+
+    /* a join that fails half-way takes its member off again */
+
+    ngx_socketio_room_ref_locked(zone, room);
+    rc = ngx_socketio_join_locked(zone, ref, room);
+    ngx_socketio_room_unref_locked(zone, room);
+
+    return rc;
+}
+
+
+ngx_int_t
 ngx_socketio_leave_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref,
     ngx_socketio_ref_t room)
 {
@@ -257,6 +290,54 @@ ngx_socketio_leave_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref,
     }
 
     ngx_socketio_member_free_locked(zone, member);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_socketio_socket_text(u_char *p, ngx_socketio_id_t *socket, u_char *secret)
+{
+    u_char      raw[8 + NGX_SOCKETIO_SECRET];
+    ngx_uint_t  i;
+
+    for (i = 0; i < 4; i++) {
+        raw[i] = (u_char) (socket->ref >> (24 - 8 * i));
+        raw[4 + i] = (u_char) (socket->gen >> (24 - 8 * i));
+    }
+
+    ngx_memcpy(&raw[8], secret, NGX_SOCKETIO_SECRET);
+
+    (void) ngx_socketio_base64url_encode(p, raw, sizeof(raw));
+}
+
+
+ngx_int_t
+ngx_socketio_socket_parse(ngx_str_t *text, ngx_socketio_id_t *socket,
+    u_char *secret)
+{
+    size_t      len;
+    u_char      raw[NGX_SOCKETIO_SOCKET_TEXT];
+    ngx_uint_t  i;
+
+    if (text->len != NGX_SOCKETIO_SOCKET_TEXT
+        || ngx_socketio_base64url_decode(raw, &len, text->data,
+                                         text->data + text->len)
+           != NGX_OK
+        || len != 8 + NGX_SOCKETIO_SECRET)
+    {
+        return NGX_ERROR;
+    }
+
+    socket->ref = 0;
+    socket->gen = 0;
+
+    for (i = 0; i < 4; i++) {
+        socket->ref = socket->ref << 8 | raw[i];
+        socket->gen = socket->gen << 8 | raw[4 + i];
+    }
+
+    ngx_memcpy(secret, &raw[8], NGX_SOCKETIO_SECRET);
 
     return NGX_OK;
 }

@@ -28,9 +28,12 @@
 #include "store/ngx_socketio_wheel.c"
 #include "store/ngx_socketio_session.c"
 #include "store/ngx_socketio_exchange.c"
+#include "store/ngx_socketio_upgrade.c"
+#include "store/ngx_socketio_incoming.c"
 #include "store/ngx_socketio_inbox.c"
 #include "store/ngx_socketio_emit.c"
 #include "store/ngx_socketio_select.c"
+#include "store/ngx_socketio_answer.c"
 
 
 #define ZONE    ((size_t) 256 << 20)

@@ -141,9 +141,12 @@ static ngx_uint_t  store_mailbox_max = 48;
 #include "store/ngx_socketio_slot.c"
 #include "store/ngx_socketio_wheel.c"
 #include "store/ngx_socketio_exchange.c"
+#include "store/ngx_socketio_upgrade.c"
+#include "store/ngx_socketio_incoming.c"
 #include "store/ngx_socketio_inbox.c"
 #include "store/ngx_socketio_emit.c"
 #include "store/ngx_socketio_select.c"
+#include "store/ngx_socketio_answer.c"
 
 
 #endif /* _STORE_SOURCES_H_INCLUDED_ */

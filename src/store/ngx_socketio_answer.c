@@ -1,0 +1,395 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+/* From the backend to one socket: accept, reject, replies, session data. */
+
+
+#include "store/ngx_socketio_emit.h"
+#include "store/ngx_socketio_session.h"
+#include "store/ngx_socketio_message.h"
+#include "store/ngx_socketio_bytes.h"
+
+
+static void ngx_socketio_orphan_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t socket);
+static ngx_int_t ngx_socketio_data_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t socket, ngx_str_t *data);
+
+
+ngx_int_t
+ngx_socketio_accept(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    ngx_socketio_name_t *rooms, ngx_uint_t nrooms, ngx_str_t *data,
+    u_char *frames, size_t len)
+{
+    ngx_int_t                rc;
+    ngx_str_t                part;
+    ngx_uint_t               i;
+    ngx_socketio_ref_t       message;
+    ngx_socketio_socket_t   *socket;
+    ngx_socketio_session_t  *session;
+
+    part.data = frames;
+    part.len = len;
+    rc = NGX_DECLINED;
+
+    message = ngx_socketio_message_make_lock(zone, &part, 1);
+
+    socket = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SOCKET, id->ref,
+                                      id->gen);
+
+    if (socket == NULL
+        || (socket->state != NGX_SOCKETIO_SOCKET_PENDING
+            && socket->state != NGX_SOCKETIO_SOCKET_ORPHAN))
+    {
+        goto done;
+    }
+
+    session = ngx_socketio_rec(zone, socket->session);
+
+    if (socket->state == NGX_SOCKETIO_SOCKET_ORPHAN) {
+        (void) ngx_socketio_data_locked(zone, id->ref, data);
+        ngx_socketio_orphan_locked(zone, id->ref);
+        rc = NGX_OK;
+        goto done;
+    }
+
+    if (message == 0
+        || ngx_socketio_data_locked(zone, id->ref, data) != NGX_OK)
+    {
+        goto full;
+    }
+
+    socket->state = NGX_SOCKETIO_SOCKET_CONNECTED;
+
+    /* the first join ends the connect timeout for good (socket.io, 3) */
+
+    session->deadline = 0;
+    ngx_socketio_wheel_set_locked(zone, socket->session);
+
+    rc = ngx_socketio_give_locked(zone, socket->session, id->ref, message, 0,
+                                  ++zone->sh->seq, ngx_current_msec);
+    if (rc != NGX_OK) {
+        goto done;
+    }
+
+    if (ngx_socketio_join_locked(zone, id->ref, socket->nsp) == NGX_ERROR) {
+        goto full;
+    }
+
+    for (i = 0; i < nrooms; i++) {
+        if (ngx_socketio_join_name_locked(zone, id->ref, &rooms[i], nrooms)
+            == NGX_ERROR)
+        {
+            goto full;
+        }
+    }
+
+    goto done;
+
+full:
+
+    zone->sh->stats.full++;
+    rc = NGX_ERROR;
+
+    if (socket->state == NGX_SOCKETIO_SOCKET_PENDING) {
+        socket->state = NGX_SOCKETIO_SOCKET_CONNECTED;
+    }
+
+    ngx_socketio_session_end_locked(zone, socket->session,
+                                    NGX_SOCKETIO_REASON_FORCED_SERVER,
+                                    ngx_current_msec);
+
+done:
+
+    if (message) {
+        ngx_socketio_message_release_locked(zone, message);
+    }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+/* its client has gone, but the backend knows it: it hears of the end */
+
+static void
+ngx_socketio_orphan_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref)
+{
+    ngx_socketio_socket_t  *socket;
+
+    socket = ngx_socketio_rec(zone, ref);
+    socket->state = NGX_SOCKETIO_SOCKET_ENDED;
+    socket->end_seq = socket->seq++;
+
+    ngx_socketio_inbox_add_locked(zone, socket->session, ref, 0);
+}
+
+
+ngx_int_t
+ngx_socketio_reject(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    u_char *frames, size_t len, ngx_uint_t heard)
+{
+    ngx_int_t               rc;
+    ngx_str_t               part;
+    ngx_time_t             *tp;
+    ngx_socketio_ref_t      message;
+    ngx_socketio_socket_t  *socket;
+
+    part.data = frames;
+    part.len = len;
+    rc = NGX_DECLINED;
+
+    message = ngx_socketio_message_make_lock(zone, &part, 1);
+
+    socket = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SOCKET, id->ref,
+                                      id->gen);
+
+    if (socket == NULL
+        || (socket->state != NGX_SOCKETIO_SOCKET_PENDING
+            && socket->state != NGX_SOCKETIO_SOCKET_ORPHAN))
+    {
+        goto done;
+    }
+
+    rc = NGX_OK;
+
+    if (socket->state == NGX_SOCKETIO_SOCKET_PENDING) {
+
+        /* before the message: if it cannot be given, the session ends */
+
+        socket->state = NGX_SOCKETIO_SOCKET_REFUSED;
+        socket->reason = NGX_SOCKETIO_REASON_SERVER_NSP;
+
+        tp = ngx_timeofday();
+        socket->time = (uint64_t) tp->sec * 1000 + tp->msec;
+
+        if (message) {
+            (void) ngx_socketio_give_locked(zone, socket->session, id->ref,
+                                            message, 0, ++zone->sh->seq,
+                                            ngx_current_msec);
+        } else {
+            /* who cannot be told must not wait for ever */
+            zone->sh->stats.full++;
+            ngx_socketio_session_end_locked(zone, socket->session,
+                                            NGX_SOCKETIO_REASON_FORCED_SERVER,
+                                            ngx_current_msec);
+        }
+
+    } else {
+        socket->state = NGX_SOCKETIO_SOCKET_REFUSED;
+    }
+
+    if (heard) {
+        ngx_socketio_orphan_locked(zone, id->ref);
+    }
+
+done:
+
+    if (message) {
+        ngx_socketio_message_release_locked(zone, message);
+    }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_socketio_reply(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    u_char *frames, size_t len)
+{
+    ngx_int_t               rc;
+    ngx_str_t               part;
+    ngx_socketio_ref_t      message;
+    ngx_socketio_socket_t  *socket;
+
+    part.data = frames;
+    part.len = len;
+    rc = NGX_DECLINED;
+
+    message = ngx_socketio_message_make_lock(zone, &part, 1);
+
+    if (message == 0) {
+        zone->sh->stats.full++;
+        ngx_socketio_zone_unlock(zone);
+        return NGX_ERROR;
+    }
+
+    socket = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SOCKET, id->ref,
+                                      id->gen);
+
+    if (socket && socket->state == NGX_SOCKETIO_SOCKET_CONNECTED) {
+        rc = ngx_socketio_give_locked(zone, socket->session, id->ref, message,
+                                      0, ++zone->sh->seq, ngx_current_msec);
+    }
+
+    ngx_socketio_message_release_locked(zone, message);
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_socketio_reply_session(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    u_char *frames, size_t len)
+{
+    ngx_int_t           rc;
+    ngx_str_t           part;
+    ngx_socketio_ref_t  message;
+
+    part.data = frames;
+    part.len = len;
+    rc = NGX_DECLINED;
+
+    message = ngx_socketio_message_make_lock(zone, &part, 1);
+
+    if (message == 0) {
+        zone->sh->stats.full++;
+        ngx_socketio_zone_unlock(zone);
+        return NGX_ERROR;
+    }
+
+    if (ngx_socketio_find_locked(zone, NGX_SOCKETIO_SESSION, id->ref, id->gen))
+    {
+        rc = ngx_socketio_give_locked(zone, id->ref, 0, message, 0,
+                                      ++zone->sh->seq, ngx_current_msec);
+    }
+
+    ngx_socketio_message_release_locked(zone, message);
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_socketio_set_data(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    ngx_str_t *data)
+{
+    ngx_int_t               rc;
+    ngx_socketio_socket_t  *socket;
+
+    rc = NGX_DECLINED;
+
+    ngx_socketio_zone_lock(zone);
+
+    socket = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SOCKET, id->ref,
+                                      id->gen);
+
+    if (socket && socket->state == NGX_SOCKETIO_SOCKET_CONNECTED) {
+        rc = ngx_socketio_data_locked(zone, id->ref, data);
+
+        if (rc != NGX_OK) {
+            zone->sh->stats.full++;
+        }
+    }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_socketio_data_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref,
+    ngx_str_t *data)
+{
+    ngx_socketio_ref_t      bytes;
+    ngx_socketio_socket_t  *socket;
+
+    bytes = 0;
+    socket = ngx_socketio_rec(zone, ref);
+
+    if (data && data->len) {
+        bytes = ngx_socketio_bytes_alloc_locked(zone, ref, data->len, NULL);
+        if (bytes == 0) {
+            return NGX_ERROR;
+        }
+
+        ngx_socketio_bytes_write(zone, bytes, data, 1);
+    }
+
+    ngx_socketio_bytes_free_locked(zone, socket->data);
+
+    socket->data = bytes;
+    socket->data_len = bytes ? (uint16_t) data->len : 0;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_socketio_socket_secret(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    u_char *secret)
+{
+    ngx_socketio_socket_t  *socket;
+
+    ngx_socketio_zone_lock(zone);
+
+    socket = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SOCKET, id->ref,
+                                      id->gen);
+    if (socket) {
+        ngx_memcpy(secret, socket->secret, NGX_SOCKETIO_SECRET);
+    }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return socket ? NGX_OK : NGX_DECLINED;
+}
+
+
+size_t
+ngx_socketio_socket_nsp(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    u_char *p, size_t size)
+{
+    size_t                  len;
+    ngx_socketio_room_t    *nsp;
+    ngx_socketio_socket_t  *socket;
+
+    len = 0;
+
+    ngx_socketio_zone_lock(zone);
+
+    socket = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SOCKET, id->ref,
+                                      id->gen);
+    if (socket) {
+        nsp = ngx_socketio_rec(zone, socket->nsp);
+        len = ngx_socketio_bytes_read(zone, nsp->name, p,
+                                      ngx_min(size, nsp->name_len));
+    }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return len;
+}
+
+
+size_t
+ngx_socketio_socket_data(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    u_char *p, size_t size)
+{
+    size_t                  len;
+    ngx_socketio_socket_t  *socket;
+
+    len = 0;
+
+    ngx_socketio_zone_lock(zone);
+
+    socket = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SOCKET, id->ref,
+                                      id->gen);
+
+    if (socket && socket->data_len <= size) {
+        len = ngx_socketio_bytes_read(zone, socket->data, p,
+                                      socket->data_len);
+    }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return len;
+}

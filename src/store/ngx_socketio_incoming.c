@@ -1,0 +1,407 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+/* From clients: events, attachments, disconnects on their way to an inbox. */
+
+
+#include "store/ngx_socketio_inbox.h"
+#include "store/ngx_socketio_session.h"
+#include "store/ngx_socketio_message.h"
+#include "store/ngx_socketio_bytes.h"
+
+
+static ngx_int_t ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *id, ngx_socketio_incoming_t *in,
+    ngx_socketio_ref_t *socket, uint64_t now);
+static ngx_int_t ngx_socketio_inbox_full_locked(
+    ngx_socketio_session_t *session, size_t len);
+static ngx_int_t ngx_socketio_fault_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *id, ngx_socketio_eio_event_e event, uint64_t now);
+static ngx_int_t ngx_socketio_incoming_add_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *id, ngx_socketio_incoming_t *in,
+    ngx_socketio_ref_t socket, ngx_socketio_ref_t message);
+static void ngx_socketio_event_complete_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t event);
+
+
+ngx_int_t
+ngx_socketio_incoming(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    ngx_socketio_incoming_t *in, uint64_t now)
+{
+    ngx_int_t           rc;
+    ngx_socketio_ref_t  socket, message;
+
+    message = 0;
+
+    if (in->body.len > NGX_SOCKETIO_COPY_LOCKED) {
+        message = ngx_socketio_message_make_lock(zone, &in->body, 1);
+
+        if (message == 0) {
+            zone->sh->stats.full++;
+            ngx_socketio_zone_unlock(zone);
+            return NGX_BUSY;
+        }
+
+    } else {
+        ngx_socketio_zone_lock(zone);
+    }
+
+    rc = ngx_socketio_incoming_check_locked(zone, id, in, &socket, now);
+
+    if (rc == NGX_OK) {
+        rc = ngx_socketio_incoming_add_locked(zone, id, in, socket, message);
+
+        if (rc == NGX_OK) {
+            message = 0;
+
+        } else {
+            zone->sh->stats.full++;
+        }
+    }
+
+    if (message) {
+        ngx_socketio_message_release_locked(zone, message);
+    }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+/* NGX_OK: it may be added; *socket is set, 0 for a new one */
+
+static ngx_int_t
+ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *id, ngx_socketio_incoming_t *in,
+    ngx_socketio_ref_t *ref, uint64_t now)
+{
+    ngx_socketio_ref_t       nsp;
+    ngx_socketio_socket_t   *socket;
+    ngx_socketio_session_t  *session;
+    ngx_socketio_eio_conf_t  conf;
+
+    session = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SESSION, id->ref,
+                                       id->gen);
+
+    if (session == NULL || session->eio.state != NGX_SOCKETIO_EIO_OPENED) {
+        return NGX_DECLINED;
+    }
+
+    if (session->eio.transport == NGX_SOCKETIO_EIO_POLLING) {
+        conf.interval = session->interval;
+        conf.timeout = session->timeout;
+        ngx_socketio_eio_heard(&session->eio.beat, &conf, now);
+    }
+
+    if (session->partial) {
+        /* text among the attachments of a packet (socket.io, 2) */
+        return ngx_socketio_fault_locked(zone, id,
+                                         NGX_SOCKETIO_EIO_EV_BAD_PACKET, now);
+    }
+
+    nsp = ngx_socketio_room_find_locked(zone, 0, &in->nsp);
+    *ref = nsp ? ngx_socketio_socket_find_locked(zone, session, nsp) : 0;
+
+    if (in->kind == NGX_SOCKETIO_EVENT_CONNECT) {
+
+        if (*ref) {
+            return ngx_socketio_fault_locked(zone, id,
+                                          NGX_SOCKETIO_EIO_EV_BAD_STATE, now);
+        }
+
+        if (session->nsockets >= in->namespaces_max) {
+            return NGX_ERROR;
+        }
+
+        if (!session->hooked) {
+            *ref = ngx_socketio_socket_add_locked(zone, id->ref, &in->nsp,
+                                                  in->secret);
+            if (*ref == 0) {
+                zone->sh->stats.full++;
+                return NGX_BUSY;
+            }
+
+            socket = ngx_socketio_rec(zone, *ref);
+            in->socket.ref = *ref;
+            in->socket.gen = socket->rec.gen;
+
+            return NGX_DONE;
+        }
+
+    } else {
+
+        if (*ref == 0) {
+            return ngx_socketio_fault_locked(zone, id,
+                                          NGX_SOCKETIO_EIO_EV_BAD_STATE, now);
+        }
+
+        socket = ngx_socketio_rec(zone, *ref);
+
+        if (socket->state != NGX_SOCKETIO_SOCKET_CONNECTED) {
+            return ngx_socketio_fault_locked(zone, id,
+                                          NGX_SOCKETIO_EIO_EV_BAD_STATE, now);
+        }
+
+        if (!session->hooked && in->attachments == 0) {
+            return NGX_DONE;
+        }
+    }
+
+    return ngx_socketio_inbox_full_locked(session, in->body.len);
+}
+
+
+static ngx_int_t
+ngx_socketio_inbox_full_locked(ngx_socketio_session_t *session, size_t len)
+{
+    if (session->inbox_n < session->inbox_max
+        && (session->inbox_n == 0
+            || session->inbox_bytes + len <= session->inbox_max_bytes))
+    {
+        return NGX_OK;
+    }
+
+    session->stuffed = 1;
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_socketio_fault_locked(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    ngx_socketio_eio_event_e event, uint64_t now)
+{
+    ngx_socketio_session_step_locked(zone, id->ref, event, now);
+
+    return NGX_ABORT;
+}
+
+
+/* NGX_OK: the message, if any, is used up; NGX_BUSY: nothing has happened */
+
+static ngx_int_t
+ngx_socketio_incoming_add_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *id, ngx_socketio_incoming_t *in,
+    ngx_socketio_ref_t socket_ref, ngx_socketio_ref_t message)
+{
+    ngx_time_t              *tp;
+    ngx_socketio_ref_t       ref, tail;
+    ngx_socketio_event_t    *event;
+    ngx_socketio_session_t  *session;
+
+    ref = ngx_socketio_alloc_locked(zone, NGX_SOCKETIO_EVENT);
+    if (ref == 0) {
+        return NGX_BUSY;
+    }
+
+    event = ngx_socketio_rec(zone, ref);
+
+    if (message == 0 && in->body.len) {
+        event->body = ngx_socketio_bytes_alloc_locked(zone, ref, in->body.len,
+                                                      NULL);
+        if (event->body == 0) {
+            ngx_socketio_free_locked(zone, ref);
+            return NGX_BUSY;
+        }
+
+        ngx_socketio_bytes_write(zone, event->body, &in->body, 1);
+    }
+
+    if (in->kind == NGX_SOCKETIO_EVENT_CONNECT) {
+        socket_ref = ngx_socketio_socket_add_locked(zone, id->ref, &in->nsp,
+                                                    in->secret);
+        if (socket_ref == 0) {
+            ngx_socketio_event_free_locked(zone, ref);
+            return NGX_BUSY;
+        }
+    }
+
+    if (message) {
+        event->body = ngx_socketio_message_strip_locked(zone, message, ref,
+                                                        &tail);
+    }
+
+    tp = ngx_timeofday();
+
+    event->rec.kind = (uint8_t) in->kind;
+    event->session = id->ref;
+    event->socket = socket_ref;
+    event->time = (uint64_t) tp->sec * 1000 + tp->msec;
+    event->ack = in->ack;
+    event->body_len = (uint32_t) in->body.len;
+    event->attachments = (uint16_t) in->attachments;
+
+    ngx_socketio_used(event);
+
+    if (in->attachments) {
+        session = ngx_socketio_rec(zone, id->ref);
+        session->partial = ref;
+
+    } else {
+        ngx_socketio_event_complete_locked(zone, ref);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_socketio_event_complete_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_event_t    *event;
+    ngx_socketio_socket_t   *socket;
+    ngx_socketio_session_t  *session;
+
+    event = ngx_socketio_rec(zone, ref);
+    session = ngx_socketio_rec(zone, event->session);
+
+    if (!session->hooked
+        || event->socket == 0
+        || event->rec.kind == NGX_SOCKETIO_EVENT_ACK)
+    {
+        ngx_socketio_event_free_locked(zone, ref);
+        return;
+    }
+
+    socket = ngx_socketio_rec(zone, event->socket);
+    event->seq = socket->seq++;
+    zone->sh->stats.events++;
+
+    ngx_socketio_inbox_add_locked(zone, event->session, ref,
+                                  event->body_len + event->attached_len);
+}
+
+
+ngx_int_t
+ngx_socketio_incoming_attachment(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *id, u_char *p, size_t len, uint64_t now)
+{
+    uint32_t                 size;
+    ngx_int_t                rc;
+    ngx_str_t                parts[2];
+    ngx_socketio_ref_t       message, bytes, tail;
+    ngx_socketio_event_t    *event;
+    ngx_socketio_chunk_t    *last;
+    ngx_socketio_session_t  *session;
+
+    size = (uint32_t) len;
+    parts[0].len = sizeof(uint32_t);
+    parts[0].data = (u_char *) &size;
+    parts[1].len = len;
+    parts[1].data = p;
+
+    message = ngx_socketio_message_make_lock(zone, parts, 2);
+
+    if (message == 0) {
+        zone->sh->stats.full++;
+        ngx_socketio_zone_unlock(zone);
+        return NGX_BUSY;
+    }
+
+    session = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SESSION, id->ref,
+                                       id->gen);
+    rc = NGX_DECLINED;
+
+    if (session == NULL || session->eio.state != NGX_SOCKETIO_EIO_OPENED) {
+        goto failed;
+    }
+
+    if (session->partial == 0) {
+        rc = ngx_socketio_fault_locked(zone, id,
+                                       NGX_SOCKETIO_EIO_EV_BAD_PACKET, now);
+        goto failed;
+    }
+
+    event = ngx_socketio_rec(zone, session->partial);
+
+    bytes = ngx_socketio_message_strip_locked(zone, message, session->partial,
+                                              &tail);
+    if (event->attached_tail) {
+        last = ngx_socketio_rec(zone, event->attached_tail);
+        last->next = bytes;
+
+    } else {
+        event->attached = bytes;
+    }
+
+    event->attached_tail = tail;
+    event->attached_len += sizeof(uint32_t) + size;
+
+    if (++event->got == event->attachments) {
+        bytes = session->partial;
+        session->partial = 0;
+        ngx_socketio_event_complete_locked(zone, bytes);
+    }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return NGX_OK;
+
+failed:
+
+    ngx_socketio_message_release_locked(zone, message);
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_socketio_incoming_disconnect(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *id, ngx_socketio_name_t *nsp, uint64_t now)
+{
+    ngx_int_t                rc;
+    ngx_socketio_ref_t       ref;
+    ngx_socketio_incoming_t  in;
+
+    ngx_memzero(&in, sizeof(ngx_socketio_incoming_t));
+    in.kind = NGX_SOCKETIO_EVENT_EVENT;
+    in.nsp = *nsp;
+
+    ngx_socketio_zone_lock(zone);
+
+    rc = ngx_socketio_incoming_check_locked(zone, id, &in, &ref, now);
+
+    /* a full inbox is no reason to wait: the socket is its own entry */
+
+    if (rc == NGX_OK || rc == NGX_DONE || rc == NGX_AGAIN) {
+        ngx_socketio_socket_end_locked(zone, ref,
+                                       NGX_SOCKETIO_REASON_CLIENT_NSP, now);
+        rc = NGX_OK;
+    }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_socketio_incoming_ack(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    ngx_socketio_name_t *nsp, uint64_t now)
+{
+    ngx_int_t                rc;
+    ngx_socketio_ref_t       ref;
+    ngx_socketio_incoming_t  in;
+
+    ngx_memzero(&in, sizeof(ngx_socketio_incoming_t));
+    in.kind = NGX_SOCKETIO_EVENT_EVENT;
+    in.nsp = *nsp;
+
+    ngx_socketio_zone_lock(zone);
+
+    rc = ngx_socketio_incoming_check_locked(zone, id, &in, &ref, now);
+
+    if (rc == NGX_DONE || rc == NGX_AGAIN) {
+        rc = NGX_OK;
+    }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
