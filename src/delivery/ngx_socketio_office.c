@@ -164,8 +164,9 @@ ngx_socketio_office_take(ngx_socketio_office_t *office)
 
     } else if (letters->overrun) {
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                      "mailbox overrun in zone \"%V\": this worker closes "
-                      "its websockets", &office->zone->shm_zone->shm.name);
+                      "this worker did not read its mailbox in zone \"%V\": "
+                      "it closes its websockets",
+                      &office->zone->shm_zone->shm.name);
 
         ngx_socketio_office_drop(office, 0);
     }

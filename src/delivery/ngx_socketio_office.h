@@ -41,6 +41,8 @@ typedef struct {
     ngx_uint_t                 nback;
 
     ngx_socketio_grave_t       graves[NGX_SOCKETIO_SLOTS_MAX];
+    /* ms: since when a slot's tick was seen too old; 0: it is not */
+    uint64_t                   silent[NGX_SOCKETIO_SLOTS_MAX];
 
     ngx_event_t                event;       /* there is something to do */
 } ngx_socketio_office_t;

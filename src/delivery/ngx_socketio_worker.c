@@ -30,6 +30,10 @@ static void ngx_socketio_worker_ignore(ngx_socketio_zone_t *zone,
 static void ngx_socketio_worker_rung(ngx_event_t *rev);
 static void ngx_socketio_worker_tick(ngx_event_t *ev);
 static ngx_int_t ngx_socketio_worker_sweep(ngx_socketio_zone_t *zone);
+static ngx_int_t ngx_socketio_worker_stale(ngx_socketio_office_t *office,
+    ngx_uint_t slot);
+static ngx_int_t ngx_socketio_worker_take_over(ngx_socketio_zone_t *zone,
+    ngx_uint_t slot, ngx_socketio_grave_t *grave, ngx_uint_t alive);
 
 
 /*
@@ -439,7 +443,7 @@ ngx_socketio_worker_sweep(ngx_socketio_zone_t *zone)
 {
     uint32_t                gen;
     ngx_int_t               rc;
-    ngx_uint_t              i, n;
+    ngx_uint_t              i;
     ngx_socketio_grave_t   *grave;
     ngx_socketio_office_t  *office;
 
@@ -449,7 +453,7 @@ ngx_socketio_worker_sweep(ngx_socketio_zone_t *zone)
 
         gen = *(volatile uint32_t *) &zone->slots[i].gen;
 
-        if (i == zone->slot || gen == 0 || ngx_socketio_slot_alive(i)) {
+        if (i == zone->slot || gen == 0) {
             continue;
         }
 
@@ -458,27 +462,90 @@ ngx_socketio_worker_sweep(ngx_socketio_zone_t *zone)
         if (grave->gen != gen) {
             grave->gen = gen;
             grave->cursor = 0;
+            office->silent[i] = 0;
         }
 
-        for (n = 0; n < NGX_SOCKETIO_BURY_STEPS; n++) {
-            rc = ngx_socketio_slot_bury(zone, i, grave, ngx_current_msec);
+        if (ngx_socketio_slot_alive(i)) {
+            rc = ngx_socketio_worker_stale(office, i);
 
-            if (rc == NGX_OK) {
-                break;
-            }
+        } else {
+            rc = ngx_socketio_worker_take_over(zone, i, grave, 0);
         }
 
-        if (n == NGX_SOCKETIO_BURY_STEPS) {
+        if (rc == NGX_AGAIN) {
             return NGX_AGAIN;
         }
-
-        ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
-                      "sessions of the dead worker in slot %ui of zone "
-                      "\"%V\" were taken over", i,
-                      &zone->shm_zone->shm.name);
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * A worker whose tick stands still.  It must have done so for several ticks
+ * of this one too: after the machine has slept all have an old one.
+ */
+
+static ngx_int_t
+ngx_socketio_worker_stale(ngx_socketio_office_t *office, ngx_uint_t slot)
+{
+    uint64_t              tick;
+    ngx_socketio_zone_t  *zone;
+
+    zone = office->zone;
+    tick = *(volatile uint64_t *) &zone->slots[slot].tick;
+
+    if ((uint64_t) ngx_current_msec < tick + NGX_SOCKETIO_STALE) {
+        office->silent[slot] = 0;
+        return NGX_OK;
+    }
+
+    if (zone->slots[slot].robbed) {
+        return NGX_OK;
+    }
+
+    if (office->silent[slot] == 0) {
+        office->silent[slot] = (uint64_t) ngx_current_msec;
+        office->graves[slot].cursor = 0;
+    }
+
+    if ((uint64_t) ngx_current_msec - office->silent[slot]
+        < 3 * NGX_SOCKETIO_TICK)
+    {
+        return NGX_OK;
+    }
+
+    return ngx_socketio_worker_take_over(zone, slot, &office->graves[slot], 1);
+}
+
+
+static ngx_int_t
+ngx_socketio_worker_take_over(ngx_socketio_zone_t *zone, ngx_uint_t slot,
+    ngx_socketio_grave_t *grave, ngx_uint_t alive)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  n, level;
+
+    level = alive ? NGX_LOG_ERR : NGX_LOG_NOTICE;
+
+    for (n = 0; n < NGX_SOCKETIO_BURY_STEPS; n++) {
+
+        rc = alive ? ngx_socketio_slot_rob(zone, slot, grave,
+                                           ngx_current_msec)
+                   : ngx_socketio_slot_bury(zone, slot, grave,
+                                            ngx_current_msec);
+
+        if (rc == NGX_OK) {
+            ngx_log_error(level, ngx_cycle->log, 0,
+                          "sessions of the %s worker in slot %ui of zone "
+                          "\"%V\" were taken over",
+                          alive ? "stopped" : "dead", slot,
+                          &zone->shm_zone->shm.name);
+            return NGX_OK;
+        }
+    }
+
+    return NGX_AGAIN;
 }
 
 

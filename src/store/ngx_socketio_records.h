@@ -239,6 +239,7 @@ struct ngx_socketio_slot_s {
 
     uint8_t                    exiting;     /* takes no inbox any more */
     uint8_t                    overrun;
+    uint8_t                    robbed;      /* its sessions are others' */
     uint8_t                    all;         /* the ring was full: look at all
                                                of yours */
     uint32_t                   ring_head;

@@ -81,7 +81,11 @@ ngx_socketio_mailbox_put_locked(ngx_socketio_zone_t *zone, ngx_uint_t n,
     ngx_socketio_nodes_add_locked(zone, &slot->mailbox, &slot->mailbox_tail,
                                   ref);
 
-    if (++slot->mailbox_n > NGX_SOCKETIO_MAILBOX_MAX) {
+    if (++slot->mailbox_n > NGX_SOCKETIO_MAILBOX_MAX
+        || slot->mailbox_n > zone->sh->npages / 8
+                             * (NGX_SOCKETIO_PAGE
+                                / sizeof(ngx_socketio_node_t)))
+    {
         ngx_socketio_slot_overrun_locked(zone, slot);
     }
 }
@@ -245,8 +249,9 @@ ngx_socketio_slot_take(ngx_socketio_zone_t *zone,
     }
 
     letters->overrun = slot->overrun;
-    letters->all = slot->all;
+    letters->all = slot->all || slot->robbed;
     slot->overrun = 0;
+    slot->robbed = 0;
     slot->all = 0;
 
     letters->nodes = slot->mailbox;
@@ -331,6 +336,45 @@ ngx_socketio_slot_bury(ngx_socketio_zone_t *zone, ngx_uint_t n,
         slot->gen = 0;
         slot->websockets = 0;
     }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_socketio_slot_rob(ngx_socketio_zone_t *zone, ngx_uint_t n,
+    ngx_socketio_grave_t *grave, uint64_t now)
+{
+    ngx_int_t             rc;
+    ngx_socketio_slot_t  *slot;
+
+    rc = NGX_OK;
+
+    ngx_socketio_zone_lock(zone);
+
+    slot = &zone->slots[n];
+
+    if (slot->gen != grave->gen
+        || slot->robbed
+        || now < slot->tick + NGX_SOCKETIO_STALE)
+    {
+        goto done;
+    }
+
+    if (!slot->overrun) {
+        ngx_socketio_slot_overrun_locked(zone, slot);
+    }
+
+    rc = ngx_socketio_bury_sessions_locked(zone, n, &grave->cursor, now);
+
+    if (rc == NGX_OK) {
+        slot->robbed = 1;
+        slot->websockets = 0;
+    }
+
+done:
 
     ngx_socketio_zone_unlock(zone);
 

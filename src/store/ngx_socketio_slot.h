@@ -18,7 +18,8 @@
 #include "store/ngx_socketio_message.h"
 
 
-#define NGX_SOCKETIO_MAILBOX_MAX  65536
+#define NGX_SOCKETIO_MAILBOX_MAX  65536     /* records, or an eighth of all */
+#define NGX_SOCKETIO_STALE        30000     /* ms without a tick */
 
 
 typedef struct {
@@ -69,6 +70,15 @@ void ngx_socketio_slot_give_back(ngx_socketio_zone_t *zone,
  * NGX_AGAIN: more to do; NGX_OK: done, by this one or another.
  */
 ngx_int_t ngx_socketio_slot_bury(ngx_socketio_zone_t *zone, ngx_uint_t slot,
+    ngx_socketio_grave_t *grave, uint64_t now);
+
+/*
+ * The same for a worker that lives but does nothing: stopped, swapped, in a
+ * debugger.  Its mailbox is freed and gets no more, its held list stays, since
+ * it may be inside of a writev().  When it comes back it finds the mark, and
+ * starts afresh.  NGX_OK also if it is back, or was robbed before.
+ */
+ngx_int_t ngx_socketio_slot_rob(ngx_socketio_zone_t *zone, ngx_uint_t slot,
     ngx_socketio_grave_t *grave, uint64_t now);
 
 

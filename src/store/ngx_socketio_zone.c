@@ -205,6 +205,7 @@ ngx_socketio_zone_empty_locked(ngx_socketio_zone_t *zone)
         slot->ring_head = slot->ring_tail = 0;
         slot->all = 0;
         slot->overrun = 0;
+        slot->robbed = 0;
     }
 
     emptied = sh->stats.emptied + 1;

@@ -412,6 +412,68 @@ test_neighbour(void)
 
 
 /*
+ * A worker is stopped, with a websocket and an inbox; another one robs it
+ * after 30 s, and it comes back.  Fails if it is robbed too early, or twice,
+ * if it still owns what others have taken over, or goes on as if nothing had
+ * happened.
+ */
+
+static void
+test_stopped(void)
+{
+    uint32_t                tenure, mine;
+    ngx_socketio_id_t       id;
+    ngx_socketio_grave_t    grave;
+    ngx_socketio_letters_t  letters;
+    int64_t                 handles[NGX_SOCKETIO_CONNS];
+
+    begin(50);
+
+    must(ngx_socketio_slot_claim(&zones[1], 0) == NGX_OK);
+    must(ngx_socketio_slot_claim(&zones[2], 1) == NGX_OK);
+    id = open_session(&zones[1], NGX_SOCKETIO_EIO_WEBSOCKET, 1, 10);
+    connect_socket(&zones[1], &id, "/", NULL);
+    must(nowned == 1 && owned_by == &zones[1]);
+    mine = ((ngx_socketio_session_t *) ngx_socketio_rec(&zones[0], id.ref))
+               ->tenure;
+    nowned = 0;
+
+    ngx_memzero(&grave, sizeof(grave));
+    grave.gen = zones[1].slot_gen;
+
+    stub_clock(ngx_current_msec + NGX_SOCKETIO_STALE - 1);
+    ngx_socketio_slot_rob(&zones[2], 0, &grave, ngx_current_msec);
+    ok(state_of(&id) == NGX_SOCKETIO_EIO_OPENED, "not before its time");
+
+    stub_clock(ngx_current_msec + 1);
+    while (ngx_socketio_slot_rob(&zones[2], 0, &grave, ngx_current_msec)
+           == NGX_AGAIN)
+    { /* void */ }
+
+    ok(state_of(&id) == NGX_SOCKETIO_EIO_CLOSED, "the websocket's session");
+    ok(nowned == 1 && owned_by == &zones[2], "the inbox is the other's");
+    ok(ngx_socketio_inbox_still_mine(&zones[1], &id, mine) == NGX_DECLINED,
+       "and not its own any more");
+
+    nowned = 0;
+    grave.cursor = 0;
+    ok(ngx_socketio_slot_rob(&zones[2], 0, &grave, ngx_current_msec)
+       == NGX_OK && nowned == 0, "once");
+
+    ngx_socketio_slot_take(&zones[1], &letters, ngx_current_msec);
+    ok(letters.overrun && letters.all, "it finds the mark");
+    ngx_socketio_slot_take(&zones[1], &letters, ngx_current_msec);
+    ok(!letters.overrun && !letters.all, "and works again");
+
+    (void) ngx_socketio_mine(&zones[1], &id, handles, &tenure);
+    ok(tenure == 0 && handles[NGX_SOCKETIO_CONN_WS] == -1,
+       "without the session");
+
+    (void) end();
+}
+
+
+/*
  * Two sweep the same slot.  Fails if the slower goes on to bury the worker
  * that has claimed the slot meanwhile.
  */
@@ -773,6 +835,7 @@ main(void)
 {
     test_successor();
     test_neighbour();
+    test_stopped();
     test_two_sweepers();
     test_half_a_join();
     test_slow_farewell(NGX_SOCKETIO_DO_DISCONNECT);
