@@ -98,7 +98,10 @@ ngx_int_t ngx_socketio_local_seat(ngx_socketio_local_t *local,
 /* asks for flush() soon, as deliver() does by itself */
 void ngx_socketio_local_flush_later(ngx_socketio_local_t *local);
 
-/* pins the node and sets *node to the next one; NULL: no memory */
+/*
+ * Pins the node and sets *node to the next one; NULL: no memory, this one has
+ * been given back.
+ */
 ngx_socketio_pin_t *ngx_socketio_pin(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t *node);
 void ngx_socketio_pin_release(ngx_socketio_pin_t *pin);

@@ -81,7 +81,7 @@ ngx_http_socketio_payload(ngx_pool_t *pool, ngx_socketio_zone_t *zone,
         pin = ngx_socketio_pin(zone, &node);
 
         if (pin == NULL) {
-            ngx_socketio_pin_none(zone, node, taken->n - i);
+            ngx_socketio_pin_none(zone, node, taken->n - i - 1);
             return NGX_ERROR;
         }
 
