@@ -13,6 +13,11 @@
 #include "store/ngx_socketio_bytes.h"
 
 
+static ngx_int_t ngx_socketio_accept_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t socket, ngx_socketio_name_t *rooms, ngx_uint_t nrooms,
+    ngx_str_t *data, ngx_socketio_ref_t message);
+static ngx_socketio_socket_t *ngx_socketio_waiting_locked(
+    ngx_socketio_zone_t *zone, ngx_socketio_id_t *id);
 static void ngx_socketio_orphan_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t socket);
 static ngx_int_t ngx_socketio_data_locked(ngx_socketio_zone_t *zone,
@@ -24,85 +29,42 @@ ngx_socketio_accept(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     ngx_socketio_name_t *rooms, ngx_uint_t nrooms, ngx_str_t *data,
     u_char *frames, size_t len)
 {
-    ngx_int_t                rc;
-    ngx_str_t                part;
-    ngx_uint_t               i;
-    ngx_socketio_ref_t       message;
-    ngx_socketio_socket_t   *socket;
-    ngx_socketio_session_t  *session;
+    ngx_int_t               rc;
+    ngx_str_t               part;
+    ngx_socketio_ref_t      message;
+    ngx_socketio_socket_t  *socket;
 
     part.data = frames;
     part.len = len;
-    rc = NGX_DECLINED;
 
     message = ngx_socketio_message_make_lock(zone, &part, 1);
+    socket = ngx_socketio_waiting_locked(zone, id);
 
-    socket = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SOCKET, id->ref,
-                                      id->gen);
+    if (socket == NULL) {
+        rc = NGX_DECLINED;
 
-    if (socket == NULL
-        || (socket->state != NGX_SOCKETIO_SOCKET_PENDING
-            && socket->state != NGX_SOCKETIO_SOCKET_ORPHAN))
-    {
-        goto done;
-    }
-
-    session = ngx_socketio_rec(zone, socket->session);
-
-    if (socket->state == NGX_SOCKETIO_SOCKET_ORPHAN) {
+    } else if (socket->state == NGX_SOCKETIO_SOCKET_ORPHAN) {
         (void) ngx_socketio_data_locked(zone, id->ref, data);
         ngx_socketio_orphan_locked(zone, id->ref);
         rc = NGX_OK;
-        goto done;
+
+    } else {
+        rc = ngx_socketio_accept_locked(zone, id->ref, rooms, nrooms, data,
+                                        message);
     }
 
-    if (message == 0
-        || ngx_socketio_data_locked(zone, id->ref, data) != NGX_OK)
-    {
-        goto full;
-    }
+    if (rc == NGX_BUSY) {
+        zone->sh->stats.full++;
+        rc = NGX_ERROR;
 
-    socket->state = NGX_SOCKETIO_SOCKET_CONNECTED;
-
-    /* the first join ends the connect timeout for good (socket.io, 3) */
-
-    session->deadline = 0;
-    ngx_socketio_wheel_set_locked(zone, socket->session);
-
-    rc = ngx_socketio_give_locked(zone, socket->session, id->ref, message, 0,
-                                  ++zone->sh->seq, ngx_current_msec);
-    if (rc != NGX_OK) {
-        goto done;
-    }
-
-    if (ngx_socketio_join_locked(zone, id->ref, socket->nsp) == NGX_ERROR) {
-        goto full;
-    }
-
-    for (i = 0; i < nrooms; i++) {
-        if (ngx_socketio_join_name_locked(zone, id->ref, &rooms[i], nrooms)
-            == NGX_ERROR)
-        {
-            goto full;
+        if (socket->state == NGX_SOCKETIO_SOCKET_PENDING) {
+            socket->state = NGX_SOCKETIO_SOCKET_CONNECTED;
         }
+
+        ngx_socketio_session_end_locked(zone, socket->session,
+                                        NGX_SOCKETIO_REASON_FORCED_SERVER,
+                                        ngx_current_msec);
     }
-
-    goto done;
-
-full:
-
-    zone->sh->stats.full++;
-    rc = NGX_ERROR;
-
-    if (socket->state == NGX_SOCKETIO_SOCKET_PENDING) {
-        socket->state = NGX_SOCKETIO_SOCKET_CONNECTED;
-    }
-
-    ngx_socketio_session_end_locked(zone, socket->session,
-                                    NGX_SOCKETIO_REASON_FORCED_SERVER,
-                                    ngx_current_msec);
-
-done:
 
     if (message) {
         ngx_socketio_message_release_locked(zone, message);
@@ -111,6 +73,75 @@ done:
     ngx_socketio_zone_unlock(zone);
 
     return rc;
+}
+
+
+/* NGX_BUSY: the zone is full; else as ngx_socketio_give_locked() */
+
+static ngx_int_t
+ngx_socketio_accept_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref,
+    ngx_socketio_name_t *rooms, ngx_uint_t nrooms, ngx_str_t *data,
+    ngx_socketio_ref_t message)
+{
+    ngx_int_t                rc;
+    ngx_uint_t               i;
+    ngx_socketio_socket_t   *socket;
+    ngx_socketio_session_t  *session;
+
+    if (message == 0 || ngx_socketio_data_locked(zone, ref, data) != NGX_OK) {
+        return NGX_BUSY;
+    }
+
+    socket = ngx_socketio_rec(zone, ref);
+    session = ngx_socketio_rec(zone, socket->session);
+
+    socket->state = NGX_SOCKETIO_SOCKET_CONNECTED;
+
+    /* the first join ends the connect timeout for good (socket.io, 3) */
+
+    session->deadline = 0;
+    ngx_socketio_wheel_set_locked(zone, socket->session);
+
+    rc = ngx_socketio_give_locked(zone, socket->session, ref, message, 0,
+                                  ++zone->sh->seq, ngx_current_msec);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_socketio_join_locked(zone, ref, socket->nsp) == NGX_ERROR) {
+        return NGX_BUSY;
+    }
+
+    for (i = 0; i < nrooms; i++) {
+        if (ngx_socketio_join_name_locked(zone, ref, &rooms[i], nrooms)
+            == NGX_ERROR)
+        {
+            return NGX_BUSY;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* a socket whose connect nobody has answered yet; NULL: not, or not any more */
+
+static ngx_socketio_socket_t *
+ngx_socketio_waiting_locked(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id)
+{
+    ngx_socketio_socket_t  *socket;
+
+    socket = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SOCKET, id->ref,
+                                      id->gen);
+
+    if (socket
+        && (socket->state == NGX_SOCKETIO_SOCKET_PENDING
+            || socket->state == NGX_SOCKETIO_SOCKET_ORPHAN))
+    {
+        return socket;
+    }
+
+    return NULL;
 }
 
 
@@ -144,14 +175,9 @@ ngx_socketio_reject(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     rc = NGX_DECLINED;
 
     message = ngx_socketio_message_make_lock(zone, &part, 1);
+    socket = ngx_socketio_waiting_locked(zone, id);
 
-    socket = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SOCKET, id->ref,
-                                      id->gen);
-
-    if (socket == NULL
-        || (socket->state != NGX_SOCKETIO_SOCKET_PENDING
-            && socket->state != NGX_SOCKETIO_SOCKET_ORPHAN))
-    {
+    if (socket == NULL) {
         goto done;
     }
 
@@ -212,11 +238,9 @@ ngx_socketio_reply(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     part.len = len;
     rc = NGX_DECLINED;
 
-    message = ngx_socketio_message_make_lock(zone, &part, 1);
+    message = ngx_socketio_message_try_lock(zone, &part, 1);
 
     if (message == 0) {
-        zone->sh->stats.full++;
-        ngx_socketio_zone_unlock(zone);
         return NGX_ERROR;
     }
 
@@ -247,11 +271,9 @@ ngx_socketio_reply_session(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     part.len = len;
     rc = NGX_DECLINED;
 
-    message = ngx_socketio_message_make_lock(zone, &part, 1);
+    message = ngx_socketio_message_try_lock(zone, &part, 1);
 
     if (message == 0) {
-        zone->sh->stats.full++;
-        ngx_socketio_zone_unlock(zone);
         return NGX_ERROR;
     }
 

@@ -8,7 +8,6 @@
 #include "store/ngx_socketio_inbox.h"
 #include "store/ngx_socketio_session.h"
 #include "store/ngx_socketio_slot.h"
-#include "store/ngx_socketio_bytes.h"
 
 
 #define NGX_SOCKETIO_WALK_SLOTS  16         /* websockets of a room */
@@ -27,11 +26,12 @@ typedef struct {
 } ngx_socketio_fanout_t;
 
 
+static ngx_int_t ngx_socketio_emit_target_locked(ngx_socketio_fanout_t *f);
 static ngx_int_t ngx_socketio_emit_room_locked(ngx_socketio_fanout_t *f,
     ngx_socketio_ref_t room);
 static ngx_int_t ngx_socketio_emit_union_locked(ngx_socketio_fanout_t *f);
-static void ngx_socketio_emit_mark_locked(ngx_socketio_fanout_t *f,
-    ngx_socketio_ref_t room);
+static void ngx_socketio_emit_union_slot_locked(ngx_socketio_fanout_t *f,
+    ngx_uint_t slot);
 static void ngx_socketio_emit_members_locked(ngx_socketio_fanout_t *f,
     ngx_socketio_ref_t room);
 static void ngx_socketio_emit_one_locked(ngx_socketio_fanout_t *f,
@@ -93,13 +93,11 @@ ngx_socketio_emit(ngx_socketio_zone_t *zone, ngx_socketio_target_t *target,
 {
     ngx_int_t              rc;
     ngx_str_t              part;
-    ngx_socketio_ref_t     room, socket;
     ngx_socketio_fanout_t  f;
 
     *count = 0;
     part.data = frames;
     part.len = len;
-    rc = NGX_ERROR;
 
     ngx_memzero(&f, sizeof(ngx_socketio_fanout_t));
     f.zone = zone;
@@ -107,11 +105,9 @@ ngx_socketio_emit(ngx_socketio_zone_t *zone, ngx_socketio_target_t *target,
     f.flags = flags;
     f.now = ngx_current_msec;
 
-    f.message = ngx_socketio_message_make_lock(zone, &part, 1);
+    f.message = ngx_socketio_message_try_lock(zone, &part, 1);
 
     if (f.message == 0) {
-        zone->sh->stats.full++;
-        ngx_socketio_zone_unlock(zone);
         return NGX_ERROR;
     }
 
@@ -123,39 +119,7 @@ ngx_socketio_emit(ngx_socketio_zone_t *zone, ngx_socketio_target_t *target,
         ngx_socketio_room_ref_locked(zone, f.nsp);
     }
 
-    if (f.nsp == 0) {
-        rc = NGX_OK;
-
-    } else if (target->nexcept || (!target->all && target->nin > 1)) {
-        rc = ngx_socketio_emit_union_locked(&f);
-
-    } else if (target->all) {
-        rc = ngx_socketio_emit_room_locked(&f, f.nsp);
-
-    } else if (target->nin == 1) {
-        room = ngx_socketio_room_find_locked(zone, f.nsp,
-                                             &target->in[0].name);
-        socket = ngx_socketio_word_socket_locked(zone, f.nsp, &target->in[0]);
-
-        if (room && socket) {
-            /* others joined a room that has the name of a socket's own */
-            rc = ngx_socketio_emit_union_locked(&f);
-
-        } else if (room) {
-            rc = ngx_socketio_emit_room_locked(&f, room);
-
-        } else if (socket == 0) {
-            rc = NGX_OK;
-
-        } else if (ngx_socketio_room_for_locked(zone, NGX_SOCKETIO_NODE, 1)) {
-            f.seq = ++zone->sh->seq;
-            ngx_socketio_emit_one_locked(&f, socket);
-            rc = NGX_OK;
-        }
-
-    } else {
-        rc = NGX_OK;
-    }
+    rc = f.nsp ? ngx_socketio_emit_target_locked(&f) : NGX_OK;
 
     if (rc == NGX_ERROR) {
         zone->sh->stats.full++;
@@ -171,6 +135,54 @@ ngx_socketio_emit(ngx_socketio_zone_t *zone, ngx_socketio_target_t *target,
     *count = f.count;
 
     return rc;
+}
+
+
+static ngx_int_t
+ngx_socketio_emit_target_locked(ngx_socketio_fanout_t *f)
+{
+    ngx_socketio_ref_t      room, socket;
+    ngx_socketio_target_t  *target;
+
+    target = f->target;
+
+    if (target->nexcept || (!target->all && target->nin > 1)) {
+        return ngx_socketio_emit_union_locked(f);
+    }
+
+    if (target->all) {
+        return ngx_socketio_emit_room_locked(f, f->nsp);
+    }
+
+    if (target->nin == 0) {
+        return NGX_OK;
+    }
+
+    room = ngx_socketio_room_find_locked(f->zone, f->nsp,
+                                         &target->in[0].name);
+    socket = ngx_socketio_word_socket_locked(f->zone, f->nsp, &target->in[0]);
+
+    if (room && socket) {
+        /* others joined a room that has the name of a socket's own */
+        return ngx_socketio_emit_union_locked(f);
+    }
+
+    if (room) {
+        return ngx_socketio_emit_room_locked(f, room);
+    }
+
+    if (socket == 0) {
+        return NGX_OK;
+    }
+
+    if (!ngx_socketio_room_for_locked(f->zone, NGX_SOCKETIO_NODE, 1)) {
+        return NGX_ERROR;
+    }
+
+    f->seq = ++f->zone->sh->seq;
+    ngx_socketio_emit_one_locked(f, socket);
+
+    return NGX_OK;
 }
 
 
@@ -340,7 +352,7 @@ static ngx_int_t
 ngx_socketio_emit_union_locked(ngx_socketio_fanout_t *f)
 {
     uint64_t                bits;
-    ngx_uint_t              i, j, slot;
+    ngx_uint_t              i;
     ngx_socketio_ref_t      ref;
     ngx_socketio_zone_t    *zone;
     ngx_socketio_socket_t  *socket;
@@ -357,20 +369,7 @@ ngx_socketio_emit_union_locked(ngx_socketio_fanout_t *f)
 
     f->seq = ++zone->sh->seq;
 
-    for (i = 0; i < target->nexcept; i++) {
-        ref = ngx_socketio_room_find_locked(zone, f->nsp,
-                                            &target->except[i].name);
-        if (ref) {
-            ngx_socketio_emit_mark_locked(f, ref);
-        }
-
-        ref = ngx_socketio_word_socket_locked(zone, f->nsp,
-                                              &target->except[i]);
-        if (ref) {
-            socket = ngx_socketio_rec(zone, ref);
-            socket->mark = f->seq;
-        }
-    }
+    ngx_socketio_target_except_locked(zone, target, f->nsp, f->seq);
 
     /* single sockets first: their records mark them in their workers too */
 
@@ -399,42 +398,59 @@ ngx_socketio_emit_union_locked(ngx_socketio_fanout_t *f)
         }
     }
 
-    for (j = 0; j < NGX_SOCKETIO_SLOTS_MAX / 64; j++) {
-        for (bits = f->slots[j]; bits; bits &= bits - 1) {
-            slot = j * 64 + __builtin_ctzll(bits);
-
-            for (i = 0; i < target->nexcept; i++) {
-                ref = ngx_socketio_room_find_locked(zone, f->nsp,
-                                                    &target->except[i].name);
-                if (ref) {
-                    ngx_socketio_emit_node_locked(f, slot,
-                                               NGX_SOCKETIO_NOT_ROOM, ref);
-                }
-
-                ref = ngx_socketio_word_socket_locked(zone, f->nsp,
-                                                      &target->except[i]);
-                if (ref) {
-                    ngx_socketio_emit_not_locked(f, slot, ref);
-                }
-            }
-
-            if (target->all) {
-                ngx_socketio_emit_node_locked(f, slot, NGX_SOCKETIO_TO_ROOM,
-                                              f->nsp);
-            }
-
-            for (i = 0; i < target->nin; i++) {
-                ref = ngx_socketio_room_find_locked(zone, f->nsp,
-                                                    &target->in[i].name);
-                if (ref) {
-                    ngx_socketio_emit_node_locked(f, slot,
-                                                  NGX_SOCKETIO_TO_ROOM, ref);
-                }
-            }
+    for (i = 0; i < NGX_SOCKETIO_SLOTS_MAX / 64; i++) {
+        for (bits = f->slots[i]; bits; bits &= bits - 1) {
+            ngx_socketio_emit_union_slot_locked(f, i * 64
+                                                   + __builtin_ctzll(bits));
         }
     }
 
     return NGX_OK;
+}
+
+
+/* the same to the workers: its excepts first, then whom it is for */
+
+static void
+ngx_socketio_emit_union_slot_locked(ngx_socketio_fanout_t *f, ngx_uint_t slot)
+{
+    ngx_uint_t              i;
+    ngx_socketio_ref_t      ref;
+    ngx_socketio_word_t    *word;
+    ngx_socketio_target_t  *target;
+
+    target = f->target;
+
+    for (i = 0; i < target->nexcept; i++) {
+        word = &target->except[i];
+
+        ref = ngx_socketio_room_find_locked(f->zone, f->nsp, &word->name);
+
+        if (ref) {
+            ngx_socketio_emit_node_locked(f, slot, NGX_SOCKETIO_NOT_ROOM,
+                                          ref);
+        }
+
+        ref = ngx_socketio_word_socket_locked(f->zone, f->nsp, word);
+
+        if (ref) {
+            ngx_socketio_emit_not_locked(f, slot, ref);
+        }
+    }
+
+    if (target->all) {
+        ngx_socketio_emit_node_locked(f, slot, NGX_SOCKETIO_TO_ROOM, f->nsp);
+    }
+
+    for (i = 0; i < target->nin; i++) {
+        word = &target->in[i];
+
+        ref = ngx_socketio_room_find_locked(f->zone, f->nsp, &word->name);
+
+        if (ref) {
+            ngx_socketio_emit_node_locked(f, slot, NGX_SOCKETIO_TO_ROOM, ref);
+        }
+    }
 }
 
 
@@ -473,23 +489,39 @@ ngx_socketio_emit_nodes_locked(ngx_socketio_fanout_t *f)
 }
 
 
-static void
-ngx_socketio_emit_mark_locked(ngx_socketio_fanout_t *f,
-    ngx_socketio_ref_t ref)
+void
+ngx_socketio_target_except_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_target_t *target, ngx_socketio_ref_t nsp, uint64_t mark)
 {
-    ngx_uint_t              list;
-    ngx_socketio_ref_t      m;
+    ngx_uint_t              i, list;
+    ngx_socketio_ref_t      ref, m;
+    ngx_socketio_word_t    *word;
     ngx_socketio_room_t    *room;
-    ngx_socketio_socket_t  *socket;
     ngx_socketio_member_t  *member;
+    ngx_socketio_socket_t  *socket;
 
-    room = ngx_socketio_rec(f->zone, ref);
+    for (i = 0; i < target->nexcept; i++) {
+        word = &target->except[i];
 
-    for (list = 0; list < 2; list++) {
-        for (m = room->list[list]; m; m = member->next) {
-            member = ngx_socketio_rec(f->zone, m);
-            socket = ngx_socketio_rec(f->zone, member->socket);
-            socket->mark = f->seq;
+        ref = ngx_socketio_word_socket_locked(zone, nsp, word);
+        if (ref) {
+            socket = ngx_socketio_rec(zone, ref);
+            socket->mark = mark;
+        }
+
+        ref = ngx_socketio_room_find_locked(zone, nsp, &word->name);
+        if (ref == 0) {
+            continue;
+        }
+
+        room = ngx_socketio_rec(zone, ref);
+
+        for (list = 0; list < 2; list++) {
+            for (m = room->list[list]; m; m = member->next) {
+                member = ngx_socketio_rec(zone, m);
+                socket = ngx_socketio_rec(zone, member->socket);
+                socket->mark = mark;
+            }
         }
     }
 }

@@ -53,6 +53,10 @@ void ngx_socketio_word_set(ngx_socketio_word_t *word, ngx_str_t *text);
 ngx_socketio_ref_t ngx_socketio_word_socket_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t nsp, ngx_socketio_word_t *word);
 
+/* for store/: marks the sockets that are excepted */
+void ngx_socketio_target_except_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_target_t *target, ngx_socketio_ref_t nsp, uint64_t mark);
+
 /* NGX_OK or NGX_ERROR; *count: sockets reached */
 ngx_int_t ngx_socketio_emit(ngx_socketio_zone_t *zone,
     ngx_socketio_target_t *target, u_char *frames, size_t len,

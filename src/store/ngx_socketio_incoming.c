@@ -25,6 +25,9 @@ static ngx_int_t ngx_socketio_incoming_add_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t socket, ngx_socketio_ref_t message);
 static void ngx_socketio_event_complete_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t event);
+static ngx_int_t ngx_socketio_incoming_socket_locked(
+    ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    ngx_socketio_name_t *nsp, ngx_socketio_ref_t *socket, uint64_t now);
 
 
 ngx_int_t
@@ -37,11 +40,9 @@ ngx_socketio_incoming(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     message = 0;
 
     if (in->body.len > NGX_SOCKETIO_COPY_LOCKED) {
-        message = ngx_socketio_message_make_lock(zone, &in->body, 1);
+        message = ngx_socketio_message_try_lock(zone, &in->body, 1);
 
         if (message == 0) {
-            zone->sh->stats.full++;
-            ngx_socketio_zone_unlock(zone);
             return NGX_BUSY;
         }
 
@@ -295,11 +296,9 @@ ngx_socketio_incoming_attachment(ngx_socketio_zone_t *zone,
     parts[1].len = len;
     parts[1].data = p;
 
-    message = ngx_socketio_message_make_lock(zone, parts, 2);
+    message = ngx_socketio_message_try_lock(zone, parts, 2);
 
     if (message == 0) {
-        zone->sh->stats.full++;
-        ngx_socketio_zone_unlock(zone);
         return NGX_BUSY;
     }
 
@@ -355,24 +354,16 @@ ngx_int_t
 ngx_socketio_incoming_disconnect(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, ngx_socketio_name_t *nsp, uint64_t now)
 {
-    ngx_int_t                rc;
-    ngx_socketio_ref_t       ref;
-    ngx_socketio_incoming_t  in;
-
-    ngx_memzero(&in, sizeof(ngx_socketio_incoming_t));
-    in.kind = NGX_SOCKETIO_EVENT_EVENT;
-    in.nsp = *nsp;
+    ngx_int_t           rc;
+    ngx_socketio_ref_t  ref;
 
     ngx_socketio_zone_lock(zone);
 
-    rc = ngx_socketio_incoming_check_locked(zone, id, &in, &ref, now);
+    rc = ngx_socketio_incoming_socket_locked(zone, id, nsp, &ref, now);
 
-    /* a full inbox is no reason to wait: the socket is its own entry */
-
-    if (rc == NGX_OK || rc == NGX_DONE || rc == NGX_AGAIN) {
+    if (rc == NGX_OK) {
         ngx_socketio_socket_end_locked(zone, ref,
                                        NGX_SOCKETIO_REASON_CLIENT_NSP, now);
-        rc = NGX_OK;
     }
 
     ngx_socketio_zone_unlock(zone);
@@ -385,23 +376,34 @@ ngx_int_t
 ngx_socketio_incoming_ack(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     ngx_socketio_name_t *nsp, uint64_t now)
 {
+    ngx_int_t           rc;
+    ngx_socketio_ref_t  ref;
+
+    ngx_socketio_zone_lock(zone);
+
+    rc = ngx_socketio_incoming_socket_locked(zone, id, nsp, &ref, now);
+
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+/* the socket of a packet that makes no entry, so that the inbox may be full */
+
+static ngx_int_t
+ngx_socketio_incoming_socket_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *id, ngx_socketio_name_t *nsp, ngx_socketio_ref_t *ref,
+    uint64_t now)
+{
     ngx_int_t                rc;
-    ngx_socketio_ref_t       ref;
     ngx_socketio_incoming_t  in;
 
     ngx_memzero(&in, sizeof(ngx_socketio_incoming_t));
     in.kind = NGX_SOCKETIO_EVENT_EVENT;
     in.nsp = *nsp;
 
-    ngx_socketio_zone_lock(zone);
+    rc = ngx_socketio_incoming_check_locked(zone, id, &in, ref, now);
 
-    rc = ngx_socketio_incoming_check_locked(zone, id, &in, &ref, now);
-
-    if (rc == NGX_DONE || rc == NGX_AGAIN) {
-        rc = NGX_OK;
-    }
-
-    ngx_socketio_zone_unlock(zone);
-
-    return rc;
+    return (rc == NGX_DONE || rc == NGX_AGAIN) ? NGX_OK : rc;
 }

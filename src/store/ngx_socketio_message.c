@@ -123,6 +123,23 @@ ngx_socketio_message_make_lock(ngx_socketio_zone_t *zone, ngx_str_t *parts,
 
 
 ngx_socketio_ref_t
+ngx_socketio_message_try_lock(ngx_socketio_zone_t *zone, ngx_str_t *parts,
+    ngx_uint_t n)
+{
+    ngx_socketio_ref_t  ref;
+
+    ref = ngx_socketio_message_make_lock(zone, parts, n);
+
+    if (ref == 0) {
+        zone->sh->stats.full++;
+        ngx_socketio_zone_unlock(zone);
+    }
+
+    return ref;
+}
+
+
+ngx_socketio_ref_t
 ngx_socketio_message_strip_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref, ngx_socketio_ref_t owner, ngx_socketio_ref_t *tail)
 {

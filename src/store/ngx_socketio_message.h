@@ -35,6 +35,9 @@ void ngx_socketio_message_release_locked(ngx_socketio_zone_t *zone,
  */
 ngx_socketio_ref_t ngx_socketio_message_make_lock(ngx_socketio_zone_t *zone,
     ngx_str_t *parts, ngx_uint_t n);
+/* the same for who can do nothing without it: 0 is counted, and unlocked */
+ngx_socketio_ref_t ngx_socketio_message_try_lock(ngx_socketio_zone_t *zone,
+    ngx_str_t *parts, ngx_uint_t n);
 /* the message is no more, its bytes are the new owner's */
 ngx_socketio_ref_t ngx_socketio_message_strip_locked(
     ngx_socketio_zone_t *zone, ngx_socketio_ref_t message,

@@ -8,10 +8,12 @@
 
 
 #include "store/ngx_socketio_emit.h"
-#include "store/ngx_socketio_inbox.h"
 #include "store/ngx_socketio_session.h"
-#include "store/ngx_socketio_slot.h"
+#include "store/ngx_socketio_message.h"
 #include "store/ngx_socketio_bytes.h"
+#include "proto/ngx_socketio_eio.h"
+#include "proto/ngx_socketio_sio.h"
+#include "proto/ngx_socketio_ws_frame.h"
 
 
 #define NGX_SOCKETIO_SELECT_HOLD  256       /* sockets */
@@ -36,7 +38,6 @@ typedef struct {
 static ngx_int_t ngx_socketio_select_step_locked(ngx_socketio_selector_t *s);
 static ngx_int_t ngx_socketio_select_room_locked(ngx_socketio_selector_t *s,
     ngx_socketio_ref_t room);
-static void ngx_socketio_select_except_locked(ngx_socketio_selector_t *s);
 static void ngx_socketio_select_socket_locked(ngx_socketio_selector_t *s,
     ngx_socketio_ref_t socket);
 static void ngx_socketio_select_end_locked(ngx_socketio_selector_t *s,
@@ -74,11 +75,9 @@ ngx_socketio_select(ngx_socketio_zone_t *zone, ngx_socketio_target_t *target,
         if (len) {
             part.data = frames;
             part.len = len;
-            s.message = ngx_socketio_message_make_lock(zone, &part, 1);
+            s.message = ngx_socketio_message_try_lock(zone, &part, 1);
 
             if (s.message == 0) {
-                zone->sh->stats.full++;
-                ngx_socketio_zone_unlock(zone);
                 return NGX_ERROR;
             }
 
@@ -130,7 +129,7 @@ ngx_socketio_select_step_locked(ngx_socketio_selector_t *s)
     /* it must not go while its last socket is disconnected */
 
     ngx_socketio_room_ref_locked(zone, s->nsp);
-    ngx_socketio_select_except_locked(s);
+    ngx_socketio_target_except_locked(zone, target, s->nsp, s->mark);
 
     if (target->all
         && ngx_socketio_select_room_locked(s, s->nsp) == NGX_AGAIN)
@@ -162,43 +161,6 @@ again:
     ngx_socketio_room_unref_locked(zone, s->nsp);
 
     return NGX_AGAIN;
-}
-
-
-static void
-ngx_socketio_select_except_locked(ngx_socketio_selector_t *s)
-{
-    ngx_uint_t              i, list;
-    ngx_socketio_ref_t      ref, m;
-    ngx_socketio_word_t    *word;
-    ngx_socketio_room_t    *room;
-    ngx_socketio_member_t  *member;
-    ngx_socketio_socket_t  *socket;
-
-    for (i = 0; i < s->target->nexcept; i++) {
-        word = &s->target->except[i];
-
-        ref = ngx_socketio_word_socket_locked(s->zone, s->nsp, word);
-        if (ref) {
-            socket = ngx_socketio_rec(s->zone, ref);
-            socket->mark = s->mark;
-        }
-
-        ref = ngx_socketio_room_find_locked(s->zone, s->nsp, &word->name);
-        if (ref == 0) {
-            continue;
-        }
-
-        room = ngx_socketio_rec(s->zone, ref);
-
-        for (list = 0; list < 2; list++) {
-            for (m = room->list[list]; m; m = member->next) {
-                member = ngx_socketio_rec(s->zone, m);
-                socket = ngx_socketio_rec(s->zone, member->socket);
-                socket->mark = s->mark;
-            }
-        }
-    }
 }
 
 
@@ -346,42 +308,33 @@ ngx_socketio_bye_locked(ngx_socketio_selector_t *s, ngx_socketio_ref_t ref)
     size_t                   len;
     u_char                  *p;
     ngx_int_t                rc;
-    ngx_str_t                part;
+    ngx_str_t                part, name;
     ngx_socketio_ref_t       message_ref;
     ngx_socketio_room_t     *nsp;
     ngx_socketio_socket_t   *socket;
     ngx_socketio_message_t  *message;
-    u_char                   buf[1024 + 8];
+    u_char                   text[1024];
+    u_char                   buf[NGX_SOCKETIO_WS_HEADER_MAX + 3 + 1024];
 
     socket = ngx_socketio_rec(s->zone, ref);
     nsp = ngx_socketio_rec(s->zone, socket->nsp);
-    len = nsp->name_len;
 
-    if (len > 1024) {
+    if (nsp->name_len > sizeof(text)) {
         return NGX_OK;
     }
 
-    len = (len > 1) ? len + 3 : 2;
+    name.data = text;
+    name.len = ngx_socketio_bytes_read(s->zone, nsp->name, text,
+                                       nsp->name_len);
 
-    p = buf;
-    *p++ = 0x81;
+    len = 1 + ngx_socketio_sio_header(NULL, NGX_SOCKETIO_SIO_DISCONNECT, 0,
+                                      &name, 0, 0);
 
-    if (len < 126) {
-        *p++ = (u_char) len;
-
-    } else {
-        *p++ = 126;
-        *p++ = (u_char) (len >> 8);
-        *p++ = (u_char) len;
-    }
-
-    *p++ = '4';
-    *p++ = '1';
-
-    if (len > 2) {
-        p += ngx_socketio_bytes_read(s->zone, nsp->name, p, nsp->name_len);
-        *p++ = ',';
-    }
+    p = buf + ngx_socketio_ws_frame_header(buf,
+                             NGX_SOCKETIO_WS_FIN|NGX_SOCKETIO_WS_TEXT, len);
+    *p++ = '0' + NGX_SOCKETIO_EIO_MESSAGE;
+    p += ngx_socketio_sio_header(p, NGX_SOCKETIO_SIO_DISCONNECT, 0, &name, 0,
+                                 0);
 
     part.data = buf;
     part.len = p - buf;

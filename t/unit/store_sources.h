@@ -21,6 +21,11 @@
 
 #include "proto/ngx_socketio_base64.c"
 #include "proto/ngx_socketio_eio_session.c"
+#include "proto/ngx_socketio_utf8.c"
+#include "proto/ngx_socketio_json.c"
+#include "proto/ngx_socketio_json_string.c"
+#include "proto/ngx_socketio_sio.c"
+#include "proto/ngx_socketio_ws_frame.c"
 #include "store/ngx_socketio_zone.c"
 
 
