@@ -5,6 +5,7 @@
 
 
 #include "api/ngx_http_socketio_access.h"
+#include "client/ngx_http_socketio_header.h"
 
 #include <nginx.h>
 
@@ -16,9 +17,6 @@ static ngx_uint_t ngx_http_socketio_access_equal(ngx_str_t *given,
     ngx_str_t *key);
 
 
-static ngx_str_t  ngx_http_socketio_access_origin = ngx_string("origin");
-static ngx_str_t  ngx_http_socketio_access_www =
-    ngx_string("WWW-Authenticate");
 static ngx_str_t  ngx_http_socketio_access_scheme = ngx_string("Bearer");
 
 
@@ -37,8 +35,8 @@ ngx_http_socketio_access(ngx_http_request_t *r, char *directive,
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                       "refused by \"%s\": no valid bearer", directive);
 
-        h = ngx_http_socketio_access_answer(r, &ngx_http_socketio_access_www,
-                                            &ngx_http_socketio_access_scheme);
+        h = ngx_http_socketio_header_add(r, "WWW-Authenticate",
+                                         &ngx_http_socketio_access_scheme);
         if (h == NULL) {
             return NGX_ERROR;
         }
@@ -60,9 +58,7 @@ ngx_http_socketio_access(ngx_http_request_t *r, char *directive,
 
     /* a web page may make its visitor's browser send a POST to loopback */
 
-    if (ngx_http_socketio_access_header(r, &ngx_http_socketio_access_origin)
-        != NULL)
-    {
+    if (ngx_http_socketio_header(r, "origin", sizeof("origin") - 1) != NULL) {
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                       "refused by \"%s\": has an \"Origin\" header",
                       directive);
@@ -169,51 +165,4 @@ ngx_http_socketio_access_equal(ngx_str_t *given, ngx_str_t *key)
     }
 
     return differ == 0;
-}
-
-
-ngx_str_t *
-ngx_http_socketio_access_header(ngx_http_request_t *r, ngx_str_t *name)
-{
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            if (h[i].key.len == name->len
-                && ngx_strncasecmp(h[i].key.data, name->data, name->len) == 0)
-            {
-                return &h[i].value;
-            }
-        }
-    }
-
-    return NULL;
-}
-
-
-ngx_table_elt_t *
-ngx_http_socketio_access_answer(ngx_http_request_t *r, ngx_str_t *key,
-    ngx_str_t *value)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-
-    if (h == NULL) {
-        return NULL;
-    }
-
-    h->hash = 1;
-#if (nginx_version >= 1023000)
-    h->next = NULL;
-#endif
-    h->key = *key;
-    h->value = *value;
-    h->lowcase_key = NULL;
-
-    return h;
 }

@@ -24,12 +24,5 @@
 ngx_int_t ngx_http_socketio_access(ngx_http_request_t *r, char *directive,
     ngx_array_t *bearers, ngx_uint_t open);
 
-/* a header of the request by its name in lower case; NULL: none */
-ngx_str_t *ngx_http_socketio_access_header(ngx_http_request_t *r,
-    ngx_str_t *name);
-/* adds one to the answer; key and value are not copied */
-ngx_table_elt_t *ngx_http_socketio_access_answer(ngx_http_request_t *r,
-    ngx_str_t *key, ngx_str_t *value);
-
 
 #endif /* _NGX_HTTP_SOCKETIO_ACCESS_H_INCLUDED_ */

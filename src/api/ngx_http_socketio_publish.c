@@ -5,6 +5,7 @@
 
 
 #include "api/ngx_http_socketio_access.h"
+#include "client/ngx_http_socketio_header.h"
 #include "api/ngx_http_socketio_publish.h"
 #include "client/ngx_http_socketio_command.h"
 #include "delivery/ngx_socketio_worker.h"
@@ -56,11 +57,7 @@ static ngx_int_t ngx_http_socketio_publish_send(
     ngx_http_socketio_publish_t *publish);
 
 
-static ngx_str_t  ngx_http_socketio_publish_encoding =
-    ngx_string("content-encoding");
-static ngx_str_t  ngx_http_socketio_publish_allow = ngx_string("Allow");
 static ngx_str_t  ngx_http_socketio_publish_post = ngx_string("POST");
-static ngx_str_t  ngx_http_socketio_publish_retry = ngx_string("Retry-After");
 static ngx_str_t  ngx_http_socketio_publish_second = ngx_string("1");
 
 
@@ -80,9 +77,8 @@ ngx_http_socketio_publish_handler(ngx_http_request_t *r)
     }
 
     if (r->method != NGX_HTTP_POST) {
-        if (ngx_http_socketio_access_answer(r,
-                                            &ngx_http_socketio_publish_allow,
-                                            &ngx_http_socketio_publish_post)
+        if (ngx_http_socketio_header_add(r, "Allow",
+                                         &ngx_http_socketio_publish_post)
             == NULL)
         {
             return NGX_ERROR;
@@ -91,8 +87,8 @@ ngx_http_socketio_publish_handler(ngx_http_request_t *r)
         return NGX_HTTP_NOT_ALLOWED;
     }
 
-    encoding = ngx_http_socketio_access_header(r,
-                                         &ngx_http_socketio_publish_encoding);
+    encoding = ngx_http_socketio_header(r, "content-encoding",
+                                        sizeof("content-encoding") - 1);
 
     if (encoding != NULL
         && (encoding->len != sizeof("identity") - 1
@@ -497,9 +493,8 @@ ngx_http_socketio_publish_send(ngx_http_socketio_publish_t *publish)
     }
 
     if (publish->status == NGX_HTTP_SERVICE_UNAVAILABLE
-        && ngx_http_socketio_access_answer(r,
-                                           &ngx_http_socketio_publish_retry,
-                                           &ngx_http_socketio_publish_second)
+        && ngx_http_socketio_header_add(r, "Retry-After",
+                                        &ngx_http_socketio_publish_second)
            == NULL)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -221,9 +221,9 @@ ngx_http_socketio_client_connect(ngx_http_socketio_client_t *client,
 
     ngx_memzero(&in, sizeof(ngx_socketio_incoming_t));
 
-    if (getrandom(in.secret, NGX_SOCKETIO_SECRET, 0) != NGX_SOCKETIO_SECRET) {
-        ngx_log_error(NGX_LOG_ALERT, client->log, ngx_errno,
-                      "getrandom() failed");
+    if (ngx_http_socketio_random(in.secret, NGX_SOCKETIO_SECRET, client->log)
+        != NGX_OK)
+    {
         return NGX_AGAIN;
     }
 
@@ -310,4 +310,29 @@ ngx_http_socketio_client_event(ngx_http_socketio_client_t *client,
     return ngx_http_socketio_client_result(client,
                       ngx_socketio_incoming(client->zone, &client->id, &in,
                                             ngx_current_msec));
+}
+
+
+ngx_int_t
+ngx_http_socketio_random(u_char *p, size_t len, ngx_log_t *log)
+{
+    ssize_t  n;
+
+    while (len) {
+        n = getrandom(p, len, 0);
+
+        if (n <= 0) {
+            if (n == -1 && ngx_errno == NGX_EINTR) {
+                continue;
+            }
+
+            ngx_log_error(NGX_LOG_ALERT, log, ngx_errno, "getrandom() failed");
+            return NGX_ERROR;
+        }
+
+        p += n;
+        len -= n;
+    }
+
+    return NGX_OK;
 }

@@ -87,5 +87,8 @@ ngx_http_socketio_hook_t *ngx_http_socketio_client_hook(
 ngx_uint_t ngx_http_socketio_client_nsp(ngx_http_socketio_loc_conf_t *conf,
     ngx_str_t *nsp);
 
+/* from the kernel, for what nobody may guess; NGX_OK, NGX_ERROR: logged */
+ngx_int_t ngx_http_socketio_random(u_char *p, size_t len, ngx_log_t *log);
+
 
 #endif /* _NGX_HTTP_SOCKETIO_CLIENT_H_INCLUDED_ */

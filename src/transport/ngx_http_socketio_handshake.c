@@ -10,8 +10,6 @@
 #include "transport/ngx_http_socketio_transport.h"
 #include "proto/ngx_socketio_base64.h"
 
-#include <sys/random.h>
-
 
 static ngx_int_t ngx_http_socketio_admit(ngx_http_request_t *r,
     ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_ctx_t *ctx,
@@ -29,7 +27,6 @@ static ngx_uint_t ngx_http_socketio_upgrading(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_socketio_origin_valid(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_socketio_is_preflight(ngx_http_request_t *r);
 static ngx_int_t ngx_http_socketio_preflight(ngx_http_request_t *r);
-static ngx_int_t ngx_http_socketio_random(u_char *p, size_t len);
 
 
 ngx_int_t
@@ -305,9 +302,10 @@ ngx_http_socketio_handshake(ngx_http_request_t *r,
 {
     ngx_memzero(open, sizeof(ngx_socketio_open_t));
 
-    if (ngx_http_socketio_random(open->sid, NGX_SOCKETIO_SID) != NGX_OK) {
-        ngx_log_error(NGX_LOG_ALERT, r->connection->log, ngx_errno,
-                      "getrandom() failed");
+    if (ngx_http_socketio_random(open->sid, NGX_SOCKETIO_SID,
+                                 r->connection->log)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -331,30 +329,6 @@ ngx_http_socketio_handshake(ngx_http_request_t *r,
     open->inbox_max_bytes = conf->queue_bytes;
     open->sessions_max = conf->max_sessions;
     open->hooked = (conf->hooks != NULL);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_socketio_random(u_char *p, size_t len)
-{
-    ssize_t  n;
-
-    while (len) {
-        n = getrandom(p, len, 0);
-
-        if (n <= 0) {
-            if (n == -1 && ngx_errno == NGX_EINTR) {
-                continue;
-            }
-
-            return NGX_ERROR;
-        }
-
-        p += n;
-        len -= n;
-    }
 
     return NGX_OK;
 }

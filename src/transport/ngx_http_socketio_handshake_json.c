@@ -43,8 +43,6 @@ static ngx_int_t ngx_http_socketio_json_headers(ngx_http_socketio_json_t *j,
     ngx_http_request_t *r, ngx_http_socketio_loc_conf_t *conf);
 static ngx_int_t ngx_http_socketio_json_header(ngx_http_request_t *r,
     ngx_http_socketio_header_t *header, ngx_str_t *value);
-static ngx_int_t ngx_http_socketio_json_joined(ngx_http_request_t *r,
-    ngx_str_t *name, ngx_str_t *value);
 static ngx_uint_t ngx_http_socketio_json_private(ngx_http_request_t *r,
     ngx_str_t *name, ngx_str_t *value);
 
@@ -378,7 +376,7 @@ ngx_http_socketio_json_header(ngx_http_request_t *r,
         return ngx_http_complex_value(r, header->value, value);
     }
 
-    rc = ngx_http_socketio_json_joined(r, &header->name, value);
+    rc = ngx_http_socketio_header_joined(r, &header->name, value);
 
     if (rc != NGX_OK) {
         return rc;
@@ -386,74 +384,6 @@ ngx_http_socketio_json_header(ngx_http_request_t *r,
 
     if (ngx_http_socketio_json_private(r, &header->name, value)) {
         return NGX_DECLINED;
-    }
-
-    return NGX_OK;
-}
-
-
-/* all fields of this name as one (RFC 9110, 5.3; RFC 9113, 8.2.3) */
-
-static ngx_int_t
-ngx_http_socketio_json_joined(ngx_http_request_t *r, ngx_str_t *name,
-    ngx_str_t *value)
-{
-    u_char           *p;
-    size_t            len;
-    ngx_uint_t        i, n, cookie;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    len = 0;
-    n = 0;
-    p = NULL;
-    cookie = (name->len == 6 && ngx_memcmp(name->data, "cookie", 6) == 0);
-
-again:
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].key.len != name->len
-                || ngx_strncasecmp(h[i].key.data, name->data, name->len) != 0)
-            {
-                continue;
-            }
-
-            if (p == NULL) {
-                *value = h[i].value;
-                len += value->len + 2;
-                n++;
-                continue;
-            }
-
-            if (p != value->data) {
-                *p++ = cookie ? ';' : ',';
-                *p++ = ' ';
-            }
-
-            p = ngx_cpymem(p, h[i].value.data, h[i].value.len);
-        }
-    }
-
-    if (n == 0) {
-        return NGX_DECLINED;
-    }
-
-    if (n > 1 && p == NULL) {
-        p = ngx_pnalloc(r->pool, len);
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
-
-        value->data = p;
-        goto again;
-    }
-
-    if (p) {
-        value->len = p - value->data;
     }
 
     return NGX_OK;

@@ -9,6 +9,7 @@
 
 
 #include "client/ngx_http_socketio_client.h"
+#include "client/ngx_http_socketio_header.h"
 #include "delivery/ngx_socketio_worker.h"
 #include "proto/ngx_socketio_eio.h"
 
@@ -104,9 +105,6 @@ ngx_int_t ngx_http_socketio_add_header(ngx_http_request_t *r, char *name,
  */
 ngx_int_t ngx_http_socketio_origin(ngx_http_request_t *r,
     ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_ctx_t *ctx);
-/* the value of a header, its name in lower case; NULL: not there */
-ngx_str_t *ngx_http_socketio_header(ngx_http_request_t *r, char *name,
-    size_t len);
 
 /*
  * Walks over a query: *pos starts as its beginning, *dst as memory for as

@@ -181,60 +181,21 @@ ngx_http_socketio_ws_check(ngx_http_request_t *r, ngx_str_t *key,
 }
 
 
-/* The value of a header, several lines joined; empty if there is none. */
+/* the value of a header; empty if there is none */
 
 static ngx_int_t
 ngx_http_socketio_ws_header(ngx_http_request_t *r, char *name,
     ngx_str_t *value)
 {
-    u_char           *p;
-    size_t            len;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_str_t  key;
 
-    len = ngx_strlen(name);
-    part = &r->headers_in.headers.part;
-    h = part->elts;
+    key.len = ngx_strlen(name);
+    key.data = (u_char *) name;
 
     ngx_str_null(value);
 
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-
-            if (part->next == NULL) {
-                return NGX_OK;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (h[i].key.len != len
-            || ngx_strncasecmp(h[i].key.data, (u_char *) name, len) != 0)
-        {
-            continue;
-        }
-
-        if (value->data == NULL) {
-            *value = h[i].value;
-            continue;
-        }
-
-        p = ngx_pnalloc(r->pool, value->len + 1 + h[i].value.len);
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_memcpy(p, value->data, value->len);
-        p[value->len] = ',';
-        ngx_memcpy(p + value->len + 1, h[i].value.data, h[i].value.len);
-
-        value->data = p;
-        value->len += 1 + h[i].value.len;
-    }
+    return ngx_http_socketio_header_joined(r, &key, value) == NGX_ERROR
+           ? NGX_ERROR : NGX_OK;
 }
 
 
