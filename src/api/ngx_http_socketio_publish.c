@@ -5,9 +5,9 @@
 
 
 #include "api/ngx_http_socketio_access.h"
-#include "client/ngx_http_socketio_header.h"
 #include "api/ngx_http_socketio_publish.h"
 #include "client/ngx_http_socketio_command.h"
+#include "client/ngx_http_socketio_header.h"
 #include "delivery/ngx_socketio_worker.h"
 #include "proto/ngx_socketio_json.h"
 

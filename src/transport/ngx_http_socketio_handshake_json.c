@@ -32,7 +32,7 @@ static void ngx_http_socketio_json_raw(ngx_http_socketio_json_t *j,
 static ngx_int_t ngx_http_socketio_json_string(ngx_http_socketio_json_t *j,
     ngx_str_t *text);
 static ngx_int_t ngx_http_socketio_json_member(ngx_http_socketio_json_t *j,
-    ngx_str_t *name, ngx_str_t *value, ngx_uint_t first);
+    ngx_str_t *name, ngx_str_t *value, ngx_uint_t *first);
 static ngx_int_t ngx_http_socketio_json_fixed(ngx_http_socketio_json_t *j,
     ngx_http_request_t *r, ngx_uint_t transport);
 static ngx_int_t ngx_http_socketio_json_url(ngx_http_socketio_json_t *j,
@@ -134,11 +134,11 @@ ngx_http_socketio_json_string(ngx_http_socketio_json_t *j, ngx_str_t *text)
 }
 
 
-/* a whole member or nothing of it */
+/* a whole member, *first cleared, or nothing of it */
 
 static ngx_int_t
 ngx_http_socketio_json_member(ngx_http_socketio_json_t *j, ngx_str_t *name,
-    ngx_str_t *value, ngx_uint_t first)
+    ngx_str_t *value, ngx_uint_t *first)
 {
     u_char  *start;
 
@@ -147,10 +147,10 @@ ngx_http_socketio_json_member(ngx_http_socketio_json_t *j, ngx_str_t *name,
 
     if (j->last - j->p < 2) {
         j->cut = 1;
-        return NGX_DECLINED;
+        return NGX_OK;
     }
 
-    if (!first) {
+    if (!*first) {
         *j->p++ = ',';
     }
 
@@ -172,8 +172,10 @@ ngx_http_socketio_json_member(ngx_http_socketio_json_t *j, ngx_str_t *name,
     if (j->full) {
         j->p = start;
         j->cut = 1;
-        return NGX_DECLINED;
+        return NGX_OK;
     }
+
+    *first = 0;
 
     return NGX_OK;
 }
@@ -257,7 +259,6 @@ ngx_http_socketio_json_query(ngx_http_socketio_json_t *j,
     ngx_http_request_t *r)
 {
     u_char      *p, *last, *dst;
-    ngx_int_t    rc;
     ngx_str_t    key[NGX_HTTP_SOCKETIO_QUERY_KEYS];
     ngx_str_t    value[NGX_HTTP_SOCKETIO_QUERY_KEYS], raw;
     ngx_uint_t   i, k, n, first;
@@ -306,14 +307,10 @@ ngx_http_socketio_json_query(ngx_http_socketio_json_t *j,
             continue;
         }
 
-        rc = ngx_http_socketio_json_member(j, &key[i], &value[i], first);
-
-        if (rc == NGX_ERROR) {
+        if (ngx_http_socketio_json_member(j, &key[i], &value[i], &first)
+            != NGX_OK)
+        {
             return NGX_ERROR;
-        }
-
-        if (rc == NGX_OK) {
-            first = 0;
         }
     }
 
@@ -349,14 +346,10 @@ ngx_http_socketio_json_headers(ngx_http_socketio_json_t *j,
             continue;
         }
 
-        rc = ngx_http_socketio_json_member(j, &header[i].name, &value, first);
-
-        if (rc == NGX_ERROR) {
+        if (ngx_http_socketio_json_member(j, &header[i].name, &value, &first)
+            != NGX_OK)
+        {
             return NGX_ERROR;
-        }
-
-        if (rc == NGX_OK) {
-            first = 0;
         }
     }
 
