@@ -11,13 +11,6 @@
 #include "proto/ngx_socketio_utf8.h"
 
 
-#define ngx_socketio_json_bit(bits, n)  (((bits)[(n) / 8] >> ((n) % 8)) & 1)
-
-#define ngx_socketio_json_bit_put(bits, n, on)                                \
-    (bits)[(n) / 8] = (u_char) (((bits)[(n) / 8] & ~(1 << ((n) % 8)))         \
-                                | (on) << ((n) % 8))
-
-
 static u_char *ngx_socketio_json_scan_name(u_char *p, u_char *last);
 static u_char *ngx_socketio_json_scan_scalar(u_char *p, u_char *last);
 static u_char *ngx_socketio_json_scan_string(u_char *p, u_char *last);
@@ -29,9 +22,10 @@ static u_char *ngx_socketio_json_skip_string(u_char *p, u_char *last);
 ngx_int_t
 ngx_socketio_json_check(u_char *p, u_char *last, ngx_uint_t depth)
 {
-    u_char       ch, object, objects[NGX_SOCKETIO_JSON_MAX_DEPTH / 8];
-    uint32_t     utf8;
-    ngx_uint_t   level;
+    u_char                    ch, object;
+    uint32_t                  utf8;
+    ngx_uint_t                level;
+    ngx_socketio_json_bits_t  objects;
     enum {
         sw_value = 0,
         sw_first_value,

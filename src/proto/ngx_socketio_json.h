@@ -16,6 +16,17 @@
 #define NGX_SOCKETIO_JSON_MAX_DEPTH  1024
 
 
+/* a bit for every level of nesting, 0 the outermost */
+
+typedef u_char  ngx_socketio_json_bits_t[NGX_SOCKETIO_JSON_MAX_DEPTH / 8];
+
+#define ngx_socketio_json_bit(bits, n)  (((bits)[(n) / 8] >> ((n) % 8)) & 1)
+
+#define ngx_socketio_json_bit_put(bits, n, on)                                \
+    (bits)[(n) / 8] = (u_char) (((bits)[(n) / 8] & ~(1 << ((n) % 8)))         \
+                                | ((on) ? 1 << ((n) % 8) : 0))
+
+
 /*
  * Checks that p..last is exactly one RFC 8259 value, white space around it
  * allowed.  "depth" is how many containers may be open at once: 0 admits

@@ -14,27 +14,15 @@
      || (type) == NGX_SOCKETIO_SIO_BINARY_ACK)
 
 
-/* a bit for every level of nesting */
-
-typedef u_char  ngx_socketio_sio_bits_t[NGX_SOCKETIO_JSON_MAX_DEPTH / 8];
-
-#define ngx_socketio_sio_bit(bits, n)                                         \
-    ((bits)[(n) / 8] & (1 << ((n) % 8)))
-
-#define ngx_socketio_sio_bit_put(bits, n, on)                                 \
-    (bits)[(n) / 8] = (u_char) (((bits)[(n) / 8] & ~(1 << ((n) % 8)))         \
-                                | ((on) ? 1 << ((n) % 8) : 0))
-
-
 /*
  * What is known of the objects that are open: "legal" is whether the last
  * "num" was good.
  */
 
 typedef struct {
-    ngx_uint_t               level;
-    ngx_socketio_sio_bits_t  placeholder;
-    ngx_socketio_sio_bits_t  legal;
+    ngx_uint_t                level;
+    ngx_socketio_json_bits_t  placeholder;
+    ngx_socketio_json_bits_t  legal;
 } ngx_socketio_sio_objects_t;
 
 
@@ -344,8 +332,8 @@ ngx_socketio_sio_placeholders(u_char *p, u_char *last, ngx_uint_t n)
                 return NGX_ERROR;
             }
 
-            ngx_socketio_sio_bit_put(objects.placeholder, level, 0);
-            ngx_socketio_sio_bit_put(objects.legal, level, 0);
+            ngx_socketio_json_bit_put(objects.placeholder, level, 0);
+            ngx_socketio_json_bit_put(objects.legal, level, 0);
             level++;
             p++;
             break;
@@ -358,8 +346,8 @@ ngx_socketio_sio_placeholders(u_char *p, u_char *last, ngx_uint_t n)
 
             level--;
 
-            if (ngx_socketio_sio_bit(objects.placeholder, level)
-                && !ngx_socketio_sio_bit(objects.legal, level))
+            if (ngx_socketio_json_bit(objects.placeholder, level)
+                && !ngx_socketio_json_bit(objects.legal, level))
             {
                 return NGX_ERROR;
             }
@@ -405,7 +393,7 @@ ngx_socketio_sio_member(ngx_socketio_sio_objects_t *objects, u_char *name,
         /* no other value of valid JSON begins with a "t" */
 
         on = (value < last && *value == 't');
-        ngx_socketio_sio_bit_put(objects->placeholder, objects->level, on);
+        ngx_socketio_json_bit_put(objects->placeholder, objects->level, on);
         return;
     }
 
@@ -413,7 +401,7 @@ ngx_socketio_sio_member(ngx_socketio_sio_objects_t *objects, u_char *name,
                                 sizeof("num") - 1))
     {
         on = ngx_socketio_sio_num(value, last, n);
-        ngx_socketio_sio_bit_put(objects->legal, objects->level, on);
+        ngx_socketio_json_bit_put(objects->legal, objects->level, on);
     }
 }
 
