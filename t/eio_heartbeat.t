@@ -67,6 +67,7 @@ ok($p->gone, 'eio 119: sid unknown');
 $p = $t->polling(get_worker => 0, post_worker => 1);
 $p->{id} = $p->sio_connect;
 $p->get_start;
+ok($p->parked(0.2), 'GET parked');
 is($p->post('2')->{body}, 'ok', 'eio 120: client sends a ping');
 is($p->body, '1', 'eio 120: parked GET gets 1');
 is($b->reason($p->{id}), 'transport error', 'eio 120: reason, polling');
