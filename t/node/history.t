@@ -25,7 +25,7 @@ const CLIENTS = Number(process.env.HISTORY_CLIENTS || 60);
 const ROOMS = ['r0', 'r1', 'r2'];
 const MODES = ['polling', 'websocket', 'upgrade'];
 const WORKERS = 4;
-const PHASE = 6000;
+const PHASE = 5000;
 
 const history = new History(ROOMS);
 
@@ -38,6 +38,19 @@ let busy = false; /* clients and publishers do things */
 /* ---- the backend ---- */
 
 class Backend {
+    constructor() {
+        this.connections = new Set();
+        this.dead = new Set();
+    }
+
+    /* These ports were those of a worker that has been killed. */
+    bury(ports) {
+        this.dead = ports; /* for those that are not accepted yet */
+        for (const c of this.connections) {
+            c.dead = c.dead || ports.has(c.remotePort);
+        }
+    }
+
     /* A port that no outgoing connection takes while nobody listens on it. */
     async start() {
         const range = fs.readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8');
@@ -56,6 +69,11 @@ class Backend {
     listen() {
         this.server = http.createServer((req, res) => this.request(req, res));
         this.server.keepAliveTimeout = 60000;
+        this.server.on('connection', (c) => {
+            c.dead = this.dead.has(c.remotePort);
+            this.connections.add(c);
+            c.on('close', () => this.connections.delete(c));
+        });
         return new Promise((resolve, reject) => {
             this.server.on('error', reject).listen(this.port, '127.0.0.1', resolve);
         });
@@ -79,7 +97,8 @@ class Backend {
         req.on('end', () => {
             const h = req.headers;
             const events = JSON.parse(Buffer.concat(chunks));
-            const b = history.batch(h['x-socketio-batch'], Number(h['x-socketio-attempt']), events);
+            const attempt = Number(h['x-socketio-attempt']);
+            const b = history.batch(h['x-socketio-batch'], attempt, events, req.socket);
 
             res.on('close', () => history.answered(b, 'closed'));
             if (busy && chance(0.01)) {
@@ -187,7 +206,11 @@ class Client {
             timeout: 20000
         });
         this.socket.on('connect', () => {
-            this.life = history.connected(this, this.socket.id);
+            const life = history.connected(this, this.socket.id);
+            this.life = life;
+            this.socket.io.engine.on('close', (reason, e) => {
+                life.note(`connection closed: ${reason} ${e ? e.message || e.description : ''}`);
+            });
         });
         this.socket.on('disconnect', (reason) => this.gone(reason));
         this.socket.on('connect_error', (e) => {
@@ -248,7 +271,8 @@ class Client {
 
     later() {
         setTimeout(() => {
-            if (busy && this.life && this.socket.connected) {
+            /* engine.close() waits for what is written; what is emitted meanwhile is dropped */
+            if (busy && this.life && this.life.intent !== 'abrupt') {
                 this.act();
             }
             if (!this.over) {
@@ -261,11 +285,11 @@ class Client {
         const { rooms } = this.life;
         const p = Math.random();
 
-        if (p < 0.015) {
+        if (p < 0.03) {
             this.life.intent = 'clean';
             this.life.both = this.life.sentenced;
             this.socket.disconnect();
-        } else if (p < 0.02) {
+        } else if (p < 0.04) {
             this.life.both = this.life.intent;
             this.life.intent = 'abrupt';
             const { engine } = this.socket.io;
@@ -274,7 +298,7 @@ class Client {
             } else {
                 engine.close();
             }
-        } else if (p < 0.1) {
+        } else if (p < 0.12) {
             const room = pick(ROOMS);
             const m = rooms.get(room);
             if (!m) {
@@ -383,7 +407,7 @@ function children(nginx) {
     return text.trim().split(' ').filter(Boolean).map(Number);
 }
 
-/* Ports of the clients whose connections that worker has. */
+/* Ports of the connections that a worker has: of clients, and its own to the backend. */
 function ports(pid) {
     const inodes = new Set();
     const dir = `/proc/${pid}/fd`;
@@ -393,35 +417,48 @@ function ports(pid) {
             inodes.add(m[1]);
         }
     }
-    return new Set(
-        fs
-            .readFileSync('/proc/net/tcp', 'utf8')
-            .split('\n')
-            .map((l) => l.trim().split(/\s+/))
-            .filter((f) => inodes.has(f[9]))
-            .map((f) => parseInt(f[2].split(':')[1], 16))
-    );
+    const out = { clients: new Set(), backend: new Set() };
+    for (const line of fs.readFileSync('/proc/net/tcp', 'utf8').split('\n')) {
+        const f = line.trim().split(/\s+/);
+        if (inodes.has(f[9])) {
+            out.backend.add(parseInt(f[1].split(':')[1], 16));
+            out.clients.add(parseInt(f[2].split(':')[1], 16));
+        }
+    }
+    return out;
 }
 
 /*
  * Stopped, so that it takes no connection between the look and its death.  A client
  * none of whose connections is there must not notice.
  */
-function kill(nginx, clients) {
-    const pid = pick(children(nginx));
-    process.kill(pid, 'SIGSTOP');
+async function kill({ nginx, clients, backend }) {
+    const pid = await victim(nginx);
     const there = ports(pid);
     history.suspect();
     process.kill(pid, 'SIGKILL');
+    backend.bury(there.backend);
     for (const c of clients) {
-        if ([...c.connections].some((x) => x.connecting || there.has(x.localPort))) {
+        if ([...c.connections].some((x) => x.connecting || there.clients.has(x.localPort))) {
             c.victim = Date.now();
             if (c.life) {
                 c.life.note(`worker ${pid} is killed`);
             }
         }
     }
-    return pid;
+}
+
+/* A worker that does not just leave, which old ones do when they have nothing left. */
+async function victim(nginx) {
+    for (;;) {
+        const pid = pick(children(nginx));
+        try {
+            process.kill(pid, 'SIGSTOP');
+            return pid;
+        } catch {
+            await sleep(10);
+        }
+    }
 }
 
 const emptied = (nginx) => nginx.log().split(' was emptied').length;
@@ -437,9 +474,10 @@ const FAULTS = {
         await sleep(500);
     },
 
-    async kill({ nginx, clients }) {
+    async kill(world) {
+        const { nginx, clients } = world;
         const before = emptied(nginx);
-        kill(nginx, clients);
+        await kill(world);
         await sleep(900);
         const hit = emptied(nginx) > before;
         history.acquit(hit);
@@ -461,11 +499,18 @@ const FAULTS = {
     },
 
     async stop({ nginx }) {
-        const pid = pick(children(nginx));
-        process.kill(pid, 'SIGSTOP');
+        const pid = await victim(nginx);
         await sleep(2000);
         process.kill(pid, 'SIGCONT');
         await sleep(500);
+    },
+
+    /* late for a moment, again and again: what meets there comes all at once */
+    async stutter({ nginx }) {
+        const pid = await victim(nginx);
+        await sleep(10 + below(90));
+        process.kill(pid, 'SIGCONT');
+        await sleep(below(20));
     }
 };
 

@@ -60,7 +60,6 @@ class History {
         this.calm = true; /* no fault that may end a connection */
         this.suspects = null;
         this.voided = 0;
-        this.all = [];
         this.begin();
     }
 
@@ -91,16 +90,23 @@ class History {
         for (const room of this.rooms) {
             this.published[room] = [];
         }
+        for (const s of this.sids.values()) {
+            if (s.gone) {
+                s.ids.clear();
+            }
+        }
         for (const life of this.lives.values()) {
             life.got.clear();
             for (const m of life.rooms.values()) {
                 m.from = 0;
+                m.to = m.to === undefined ? undefined : 0;
             }
         }
     }
 
     problem(kind, text, life) {
-        const p = { kind, text, trace: life ? [...life.trace] : [] };
+        const by = life ? ` (${life.client.name}, ${life.client.mode})` : '';
+        const p = { kind, text: text + by, trace: life ? [...life.trace] : [] };
         if (this.suspects) {
             this.suspects.push(p);
         } else {
@@ -110,11 +116,9 @@ class History {
 
     blame(p) {
         this.counts[p.kind]++;
-        this.all.push(p);
-        if (this.shown.length < 8) {
-            this.shown.push(
-                `${p.kind}: ${p.text}` + p.trace.map((l) => `\n      ${l}`).join('')
-            );
+        if (this.shown.length < 15) {
+            const trace = this.shown.length < 3 ? p.trace.slice(-50) : [];
+            this.shown.push(`${p.kind}: ${p.text}` + trace.map((l) => `\n      ${l}`).join(''));
         }
     }
 
@@ -355,8 +359,17 @@ class History {
 
     /* ---- the backend ---- */
 
-    batch(id, attempt, events) {
-        const b = { id, attempt, tick: this.tick(), outcome: 'pending', events: [], sids: new Set() };
+    /* conn.dead: the worker at its other end was killed */
+    batch(id, attempt, events, conn) {
+        const b = {
+            id,
+            attempt,
+            conn,
+            tick: this.tick(),
+            outcome: 'pending',
+            events: [],
+            sids: new Set()
+        };
         const before = this.batches.get(id);
         const seqs = new Map();
         this.figures.batches++;
@@ -442,7 +455,11 @@ class History {
         if (r.seq !== e.seq || r.type !== e.type) {
             bad('other', `repeated as another`);
         }
-        if (this.killed > o.tick || (this.restarted > o.tick && o.outcome !== 'answered')) {
+        /* who took over may be read from before the dead one is */
+        if (o.conn.dead || b.conn.dead) {
+            return;
+        }
+        if (o.outcome !== 'answered' && Math.max(this.killed, this.restarted) > o.tick) {
             return;
         }
         if (o.id !== b.id || b.attempt <= o.attempt) {
@@ -517,7 +534,6 @@ class History {
             this.problem('disconnects', `${s.reason}, was ${life.intent}`, life);
         }
         this.lives.delete(life.sid);
-        s.ids = new Map([...s.ids].slice(-2));
     }
 
     /* A room that a command of the backend puts sid into, whatever comes of it. */
@@ -534,6 +550,11 @@ class History {
         const out = [];
         for (const b of this.pending) {
             out.push([`batch ${b.id} is not answered`]);
+        }
+        for (const s of this.sids.values()) {
+            if (s.prev && !s.prev.answers && !s.void) {
+                out.push([`${s.sid}: seq ${s.prev.seq} was never answered`, this.lives.get(s.sid)]);
+            }
         }
         for (const life of this.lives.values()) {
             const s = this.sids.get(life.sid);
