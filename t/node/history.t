@@ -461,6 +461,10 @@ async function victim(nginx) {
     }
 }
 
+/* What a kill may lead to, in the error log; emptied() counts the last of these. */
+const KILLED =
+    /exited on signal 9$|shared memory zone "chat" was locked by|zone "chat" was emptied: a worker/;
+
 const emptied = (nginx) => nginx.log().split(' was emptied').length;
 
 const FAULTS = {
@@ -511,6 +515,14 @@ const FAULTS = {
         await sleep(10 + below(90));
         process.kill(pid, 'SIGCONT');
         await sleep(below(20));
+    },
+
+    /* all that nginx has to survive by itself, at once */
+    async chaos(world) {
+        await FAULTS.stutter(world);
+        await FAULTS.stutter(world);
+        await FAULTS.reload(world);
+        await FAULTS.kill(world);
     }
 };
 
@@ -549,7 +561,7 @@ http {
 async function phase(name, world, label) {
     const { clients, publishers } = world;
     history.begin();
-    history.calm = name !== 'kill';
+    history.calm = !['kill', 'chaos'].includes(name);
     history.uncertain = false;
     const start = Date.now();
     busy = true;
@@ -642,7 +654,7 @@ main(async () => {
             await sleep(20);
             const bad = (nginx.log() + nginx.stderr)
                 .split('\n')
-                .filter((l) => BAD.test(l) && !/exited on signal 9$/.test(l));
+                .filter((l) => BAD.test(l) && !KILLED.test(l));
             assert.equal(bad.length, 0, bad.slice(0, 20).join('\n'));
         },
         { timeout: 20000, evidence }
