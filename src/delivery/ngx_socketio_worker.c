@@ -28,6 +28,7 @@ static void ngx_socketio_worker_wake(ngx_socketio_zone_t *zone,
 static void ngx_socketio_worker_ignore(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *session, uint32_t tenure);
 static void ngx_socketio_worker_rung(ngx_event_t *rev);
+static void ngx_socketio_worker_early(ngx_socketio_zone_t *zone);
 static void ngx_socketio_worker_tick(ngx_event_t *ev);
 static ngx_int_t ngx_socketio_worker_sweep(ngx_socketio_zone_t *zone);
 static ngx_int_t ngx_socketio_worker_stale(ngx_socketio_office_t *office,
@@ -138,6 +139,7 @@ ngx_socketio_worker_init(ngx_cycle_t *cycle, ngx_socketio_zone_t **zones,
 
     for (i = 0; i < nzones; i++) {
         zones[i]->wake = ngx_socketio_worker_wake;
+        zones[i]->early = ngx_socketio_worker_early;
 
         if (ngx_socketio_worker_rebind(zones[i]) == NGX_OK) {
             continue;
@@ -432,7 +434,31 @@ ngx_socketio_worker_tick(ngx_event_t *ev)
         next = ngx_min(next, ms);
     }
 
+    for (i = 0; i < ngx_socketio_nzones; i++) {
+        ngx_socketio_zones[i]->tick = ngx_current_msec + next;
+    }
+
     ngx_add_timer(ev, next);
+}
+
+
+/* a session has a deadline that the timer, as it is set, would be late for */
+
+static void
+ngx_socketio_worker_early(ngx_socketio_zone_t *zone)
+{
+    if (!ngx_socketio_tick.timer_set) {
+        /* in the middle of a tick: it looks when the next one is due */
+        return;
+    }
+
+    /* nginx moves no timer by less than 300 ms */
+
+    ngx_del_timer(&ngx_socketio_tick);
+
+    ngx_add_timer(&ngx_socketio_tick,
+                  (zone->tick > ngx_current_msec)
+                  ? (ngx_msec_t) (zone->tick - ngx_current_msec) : 1);
 }
 
 

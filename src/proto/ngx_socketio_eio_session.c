@@ -7,6 +7,9 @@
 #include "proto/ngx_socketio_eio_session.h"
 
 
+#define NGX_SOCKETIO_EIO_LATE  100          /* ms: what a wheel may be late */
+
+
 static ngx_uint_t ngx_socketio_eio_get(ngx_socketio_eio_session_t *s,
     ngx_uint_t pending);
 static ngx_uint_t ngx_socketio_eio_post(ngx_socketio_eio_session_t *s);
@@ -338,16 +341,26 @@ static ngx_uint_t
 ngx_socketio_eio_time(ngx_socketio_eio_session_t *s,
     ngx_socketio_eio_conf_t *conf, uint64_t now)
 {
+    uint64_t  due;
+
     if (s->state != NGX_SOCKETIO_EIO_OPENED
         || s->transport != NGX_SOCKETIO_EIO_POLLING)
     {
         return 0;
     }
 
+    due = s->beat.at;
+
     switch (ngx_socketio_eio_beat(&s->beat, conf, now)) {
 
     case NGX_AGAIN:
         s->ping = 1;
+
+        if (now - due < NGX_SOCKETIO_EIO_LATE) {
+            /* the wheel's delay: the sum of two would be seen */
+            s->beat.at = due + conf->timeout;
+        }
+
         return s->get ? NGX_SOCKETIO_EIO_RING_GET : 0;
 
     case NGX_DONE:

@@ -105,8 +105,9 @@ ngx_socketio_known(ngx_socketio_zone_t *zone, u_char *sid, uint32_t location)
 
     ngx_socketio_zone_lock(zone);
 
-    rc = ngx_socketio_known_locked(zone, sid, location, &id) ? NGX_OK
-                                                             : NGX_DECLINED;
+    rc = ngx_socketio_known_locked(zone, sid, location, &id, 0)
+         ? NGX_OK : NGX_DECLINED;
+
     ngx_socketio_zone_unlock(zone);
 
     return rc;
@@ -123,7 +124,8 @@ ngx_socketio_get(ngx_socketio_zone_t *zone, u_char *sid, uint32_t location,
 
     ngx_socketio_zone_lock(zone);
 
-    session = ngx_socketio_known_locked(zone, sid, location, &taken->id);
+    session = ngx_socketio_known_locked(zone, sid, location, &taken->id,
+                                        now);
 
     if (session == NULL) {
         ngx_socketio_zone_unlock(zone);
@@ -279,7 +281,7 @@ ngx_socketio_post(ngx_socketio_zone_t *zone, u_char *sid, uint32_t location,
 
     ngx_socketio_zone_lock(zone);
 
-    session = ngx_socketio_known_locked(zone, sid, location, id);
+    session = ngx_socketio_known_locked(zone, sid, location, id, now);
 
     if (session == NULL) {
         ngx_socketio_zone_unlock(zone);

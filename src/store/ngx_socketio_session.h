@@ -27,7 +27,7 @@ void ngx_socketio_sid_add_locked(ngx_socketio_zone_t *zone,
 
 /* the session with this sid, *id set, unless it is another location's */
 ngx_socketio_session_t *ngx_socketio_known_locked(ngx_socketio_zone_t *zone,
-    u_char *sid, uint32_t location, ngx_socketio_id_t *id);
+    u_char *sid, uint32_t location, ngx_socketio_id_t *id, uint64_t now);
 
 /* notes one of this worker's connections: "which" is NGX_SOCKETIO_CONN_... */
 void ngx_socketio_conn_note_locked(ngx_socketio_zone_t *zone,

@@ -26,7 +26,7 @@ ngx_socketio_probe(ngx_socketio_zone_t *zone, u_char *sid, uint32_t location,
 
     ngx_socketio_zone_lock(zone);
 
-    session = ngx_socketio_known_locked(zone, sid, location, id);
+    session = ngx_socketio_known_locked(zone, sid, location, id, now);
 
     if (session == NULL) {
         rc = NGX_DECLINED;

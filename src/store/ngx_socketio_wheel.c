@@ -88,6 +88,12 @@ ngx_socketio_wheel_set_locked(ngx_socketio_zone_t *zone,
 
     *head = ref;
     zone->sh->wheel_map[bucket / 64] |= (uint64_t) 1 << (bucket % 64);
+
+    if (at * NGX_SOCKETIO_WHEEL_MSEC < zone->tick) {
+        /* the worker has set its timer for later */
+        zone->tick = at * NGX_SOCKETIO_WHEEL_MSEC;
+        zone->earlier = 1;
+    }
 }
 
 

@@ -251,13 +251,20 @@ ngx_socketio_zone_unlock(ngx_socketio_zone_t *zone)
 {
     uint32_t           tenures[NGX_SOCKETIO_OWNED];
     uint64_t           bits, wakes[NGX_SOCKETIO_SLOTS_MAX / 64];
-    ngx_uint_t         i, nowned;
+    ngx_uint_t         i, earlier, nowned;
     ngx_socketio_id_t  owned[NGX_SOCKETIO_OWNED];
 
+    earlier = zone->earlier;
+    zone->earlier = 0;
     nowned = zone->nowned;
 
     if (zone->nwakes == 0 && nowned == 0) {
         ngx_socketio_zone_release(zone);
+
+        if (earlier) {
+            zone->early(zone);
+        }
+
         return;
     }
 
@@ -272,6 +279,10 @@ ngx_socketio_zone_unlock(ngx_socketio_zone_t *zone)
     zone->nowned = 0;
 
     ngx_socketio_zone_release(zone);
+
+    if (earlier) {
+        zone->early(zone);
+    }
 
     for (i = 0; i < NGX_SOCKETIO_SLOTS_MAX / 64; i++) {
         for (bits = wakes[i]; bits; bits &= bits - 1) {

@@ -130,6 +130,8 @@ typedef void (*ngx_socketio_inbox_pt)(ngx_socketio_zone_t *zone,
 
 typedef void (*ngx_socketio_leave_pt)(ngx_socketio_zone_t *zone);
 
+typedef void (*ngx_socketio_early_pt)(ngx_socketio_zone_t *zone);
+
 #define NGX_SOCKETIO_OWNED           16     /* sessions owned in one hold */
 
 
@@ -151,6 +153,10 @@ struct ngx_socketio_zone_s {                /* private to a process */
     ngx_socketio_wake_pt       wake;        /* after unlocking: slot rung */
     ngx_socketio_inbox_pt      inbox;       /* ... this worker owns one now */
     ngx_socketio_leave_pt      leave;       /* this worker begins to leave */
+    ngx_socketio_early_pt      early;       /* ... "tick" is earlier now */
+    uint64_t                   tick;        /* ms: when this worker turns the
+                                               wheel next */
+    ngx_uint_t                 earlier;     /* set in this hold */
     uint64_t                   wakes[NGX_SOCKETIO_SLOTS_MAX / 64];
     ngx_socketio_id_t          owned[NGX_SOCKETIO_OWNED];
     uint32_t                   tenures[NGX_SOCKETIO_OWNED];
