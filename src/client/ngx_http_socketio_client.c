@@ -240,7 +240,7 @@ ngx_http_socketio_client_connect(ngx_http_socketio_client_t *client,
                                                "Too many namespaces");
     }
 
-    if (rc == NGX_DONE) {
+    if (rc == NGX_DONE && in.socket.ref) {
         /* no backend to ask */
 
         ngx_socketio_socket_text(text, &in.socket, in.secret);

@@ -110,6 +110,13 @@ ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
     if (in->kind == NGX_SOCKETIO_EVENT_CONNECT) {
 
         if (*ref) {
+            socket = ngx_socketio_rec(zone, *ref);
+
+            if (socket->state == NGX_SOCKETIO_SOCKET_PENDING) {
+                /* clients may ask twice: the answer is for both */
+                return NGX_DONE;
+            }
+
             return ngx_socketio_fault_locked(zone, id,
                                           NGX_SOCKETIO_EIO_EV_BAD_STATE, now);
         }
