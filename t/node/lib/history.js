@@ -171,7 +171,8 @@ class History {
     }
 
     entered(life, room) {
-        life.rooms.set(room, { state: 'in', since: this.tick(), from: this.published[room].length });
+        const from = this.published[room].length;
+        life.rooms.set(room, { state: 'in', since: this.tick(), from });
     }
 
     emitted(life, n, what, { ack, room } = {}) {
@@ -509,10 +510,9 @@ class History {
     farewell(life, s) {
         const left = life.emits.slice(s.pos);
         const harmed = life.harmed || this.victim(life.client);
+        const till = Math.min(life.ms, life.sentencedMs || Infinity) - MARGIN;
         const lost =
-            life.intent === 'clean' && !harmed
-                ? left
-                : left.filter((e) => e.ms < Math.min(life.ms, life.sentencedMs || Infinity) - MARGIN);
+            life.intent === 'clean' && !harmed ? left : left.filter((e) => e.ms < till);
 
         if (life.void || s.void) {
             this.lives.delete(life.sid);
