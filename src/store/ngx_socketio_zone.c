@@ -208,6 +208,10 @@ ngx_socketio_zone_empty_locked(ngx_socketio_zone_t *zone)
         slot->robbed = 0;
     }
 
+    /* a backend sees another node: nobody will tell it who was on this one */
+
+    sh->boot = sh->boot * 0x9e3779b1 + 1;
+
     emptied = sh->stats.emptied + 1;
     sh->stats.sessions = 0;
     sh->stats.sockets = 0;

@@ -247,7 +247,17 @@ model_op_connect(model_worker_t *w, model_session_t *s,
 
     case NGX_OK:
     case NGX_DONE:
-        must(s->open && !s->missing && old == NULL);
+        must(s->open && !s->missing);
+
+        if (rc == NGX_DONE && in->socket.ref == 0) {
+            /* asked for twice before it was answered */
+            must(old != NULL);
+            socket = check_rec(old->id.ref, NGX_SOCKETIO_SOCKET);
+            must(socket->state == NGX_SOCKETIO_SOCKET_PENDING);
+            break;
+        }
+
+        must(old == NULL);
         must((rc == NGX_OK) == s->hooked);
 
         rec = model_record(s);
