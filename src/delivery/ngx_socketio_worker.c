@@ -52,6 +52,7 @@ static ngx_int_t              ngx_socketio_slot = -1;
 static ngx_connection_t      *ngx_socketio_bell;
 static ngx_event_t            ngx_socketio_tick;
 static ngx_connection_t       ngx_socketio_tick_ident;  /* debug log: its fd */
+static ngx_msec_t             ngx_socketio_swept;
 static ngx_socketio_zone_t  **ngx_socketio_zones;
 static ngx_uint_t             ngx_socketio_nzones;
 
@@ -406,8 +407,17 @@ static void
 ngx_socketio_worker_tick(ngx_event_t *ev)
 {
     ngx_msec_t            next, ms;
-    ngx_uint_t            i;
+    ngx_uint_t            i, sweep;
     ngx_socketio_zone_t  *zone;
+
+    /* deadlines may be close to each other, deaths are rare */
+
+    sweep = (ngx_msec_int_t) (ngx_current_msec - ngx_socketio_swept)
+            >= NGX_SOCKETIO_TICK / 2;
+
+    if (sweep) {
+        ngx_socketio_swept = ngx_current_msec;
+    }
 
     if (ngx_socketio_slot == -1) {
         ngx_socketio_worker_claim((ngx_cycle_t *) ngx_cycle);
@@ -425,7 +435,8 @@ ngx_socketio_worker_tick(ngx_event_t *ev)
         ngx_socketio_office_run(zone->data);
         ngx_socketio_wheel_turn(zone, ngx_current_msec);
 
-        if (ngx_socketio_worker_sweep(zone) == NGX_AGAIN) {
+        if (sweep && ngx_socketio_worker_sweep(zone) == NGX_AGAIN) {
+            ngx_socketio_swept = ngx_current_msec - NGX_SOCKETIO_TICK;
             next = 1;
             continue;
         }

@@ -7,7 +7,7 @@
 #include "proto/ngx_socketio_eio_session.h"
 
 
-#define NGX_SOCKETIO_EIO_LATE  100          /* ms: what a wheel may be late */
+#define NGX_SOCKETIO_EIO_LATE  50           /* ms: what a wheel may be late */
 
 
 static ngx_uint_t ngx_socketio_eio_get(ngx_socketio_eio_session_t *s,

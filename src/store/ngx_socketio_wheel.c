@@ -5,8 +5,8 @@
 
 
 /*
- * Deadlines of sessions, in buckets of 50 ms, turned by whose tick comes
- * first.  What moves a deadline later only stores it: the session is looked
+ * Deadlines of sessions, in buckets of 10 ms, turned by whose tick comes
+ * first.  What is further away than the wheel is long comes by and goes on.  What moves a deadline later only stores it: the session is looked
  * at, and put where it belongs, when its bucket comes up.
  */
 

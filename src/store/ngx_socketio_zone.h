@@ -30,8 +30,8 @@
 #define NGX_SOCKETIO_LAYOUT          1      /* of everything in shared memory */
 #define NGX_SOCKETIO_PAGE            4096
 #define NGX_SOCKETIO_SLOTS_MAX       256
-#define NGX_SOCKETIO_WHEEL           1024   /* buckets of 50 ms: 51 s */
-#define NGX_SOCKETIO_WHEEL_MSEC      50
+#define NGX_SOCKETIO_WHEEL           1024   /* buckets of 10 ms: 10 s */
+#define NGX_SOCKETIO_WHEEL_MSEC      10
 
 
 typedef uint32_t  ngx_socketio_ref_t;
@@ -103,7 +103,7 @@ typedef struct {
     uint32_t                   boot;        /* random, part of event ids */
 
     uint64_t                   seq;         /* the one order of emits */
-    uint64_t                   wheel_at;    /* buckets turned, 50 ms each */
+    uint64_t                   wheel_at;    /* buckets turned, 10 ms each */
 
     uint32_t                   npages;
     uint32_t                   free_pages;
