@@ -6,8 +6,9 @@
 
 /*
  * Deadlines of sessions, in buckets of 10 ms, turned by whose tick comes
- * first.  What is further away than the wheel is long comes by and goes on.  What moves a deadline later only stores it: the session is looked
- * at, and put where it belongs, when its bucket comes up.
+ * first.  What moves a deadline later only stores it: the session is looked
+ * at, and put where it belongs, when its bucket comes up.  One that is further
+ * away than the wheel is long comes by, and goes on.
  */
 
 
