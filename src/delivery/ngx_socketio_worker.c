@@ -601,6 +601,10 @@ ngx_socketio_worker_exit(ngx_cycle_t *cycle)
 {
     ngx_uint_t  i;
 
+    if (ngx_socketio_tick.timer_set) {
+        ngx_del_timer(&ngx_socketio_tick);
+    }
+
     for (i = 0; i < ngx_socketio_nzones; i++) {
 
         ngx_socketio_zones[i]->inbox = ngx_socketio_worker_ignore;

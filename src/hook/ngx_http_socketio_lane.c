@@ -21,6 +21,7 @@ static ngx_int_t ngx_http_socketio_lane_enter(
 static ngx_int_t ngx_http_socketio_lane_pass_on(
     ngx_http_socketio_owned_t *session);
 static void ngx_http_socketio_lane_pass_on_queue(ngx_queue_t *queue);
+static void ngx_http_socketio_lane_quiet(ngx_http_socketio_lane_t *lane);
 static ngx_http_socketio_lanes_t *ngx_http_socketio_lane_get(
     ngx_socketio_zone_t *zone, ngx_http_socketio_loc_conf_t *conf);
 static void ngx_http_socketio_lane_run(ngx_event_t *ev);
@@ -314,6 +315,25 @@ ngx_http_socketio_lane_stop(void)
 }
 
 
+/* nothing happens on this lane any more */
+
+static void
+ngx_http_socketio_lane_quiet(ngx_http_socketio_lane_t *lane)
+{
+    if (lane->retry.timer_set) {
+        ngx_del_timer(&lane->retry);
+    }
+
+    if (lane->repeat.timer_set) {
+        ngx_del_timer(&lane->repeat);
+    }
+
+    if (lane->post.posted) {
+        ngx_delete_posted_event(&lane->post);
+    }
+}
+
+
 void
 ngx_http_socketio_lane_exit(void)
 {
@@ -346,6 +366,8 @@ ngx_http_socketio_lane_exit(void)
         lanes = ngx_queue_data(q, ngx_http_socketio_lanes_t, queue);
 
         for (i = 0; i < lanes->n; i++) {
+            ngx_http_socketio_lane_quiet(&lanes->lane[i]);
+
             if (lanes->lane[i].batch) {
                 ngx_destroy_pool(lanes->lane[i].batch->pool);
             }
