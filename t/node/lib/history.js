@@ -511,8 +511,11 @@ class History {
         const left = life.emits.slice(s.pos);
         const harmed = life.harmed || this.victim(life.client);
         const till = Math.min(life.ms, life.sentencedMs || Infinity) - MARGIN;
+        /* who is told to go and does not hear of it may go by itself: both */
         const lost =
-            life.intent === 'clean' && !harmed ? left : left.filter((e) => e.ms < till);
+            life.intent === 'clean' && !life.both && !harmed
+                ? left
+                : left.filter((e) => e.ms < till);
 
         if (life.void || s.void) {
             this.lives.delete(life.sid);
