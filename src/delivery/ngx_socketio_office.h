@@ -55,6 +55,13 @@ void ngx_socketio_office_destroy(ngx_socketio_office_t *office);
 /* takes the mailbox and works; the rest follows in later turns of the loop */
 void ngx_socketio_office_run(ngx_socketio_office_t *office);
 void ngx_socketio_office_post(ngx_socketio_office_t *office);
+/*
+ * A node that is done with.  Until it is really returned, with others, it
+ * stays linked: its ->next may still be followed.
+ */
+void ngx_socketio_office_give_back(ngx_socketio_office_t *office,
+    ngx_socketio_ref_t node);
+void ngx_socketio_pins_destroy(void);
 /* the worker shuts down */
 void ngx_socketio_office_leave(ngx_socketio_office_t *office);
 
