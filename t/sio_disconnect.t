@@ -68,6 +68,12 @@ for my $s (ws(), poll()) {
     is($s->next_packet, '42["echo","lives"]',
         "sio 94: connection stays, $how");
 
+    # The client did not know yet; a server that closes for it, as Node's
+    # does, takes its other namespaces along.
+    $s->send('42/custom,["late"]', '42["m","lives on"]');
+    is($s->next_packet, '42["echo","lives on"]',
+        "what was on its way is dropped, $how");
+
     ($status, $a) = $t->publish({ op => 'disconnect', sid => $again });
     is($s->next_packet, '41', "sio 94: the main namespace, $how");
 }

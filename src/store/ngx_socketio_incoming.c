@@ -142,6 +142,14 @@ ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
 
     } else {
 
+        if (*ref == 0 && session->kicked) {
+            /*
+             * On its way when the server ended the socket: dropped, where
+             * Node's server closes the connection with all its namespaces.
+             */
+            return in->attachments ? NGX_OK : NGX_DONE;
+        }
+
         if (*ref == 0) {
             return ngx_socketio_fault_locked(zone, id,
                                           NGX_SOCKETIO_EIO_EV_BAD_STATE, now);
@@ -368,7 +376,7 @@ ngx_socketio_incoming_disconnect(ngx_socketio_zone_t *zone,
 
     rc = ngx_socketio_incoming_socket_locked(zone, id, nsp, &ref, now);
 
-    if (rc == NGX_OK) {
+    if (rc == NGX_OK && ref) {
         ngx_socketio_socket_end_locked(zone, ref,
                                        NGX_SOCKETIO_REASON_CLIENT_NSP, now);
     }

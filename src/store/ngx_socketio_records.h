@@ -69,6 +69,7 @@ typedef struct {
                                                inbox */
     uint8_t                    handed;      /* to an owner that has not looked
                                                yet */
+    uint8_t                    kicked;      /* the server ended a socket */
     uint32_t                   owner_gen;   /* 0: nobody owns the inbox */
     uint32_t                   tenure;
 

@@ -109,6 +109,10 @@ ngx_socketio_socket_end_locked(ngx_socketio_zone_t *zone,
     session_ref = socket->session;
     session = ngx_socketio_rec(zone, session_ref);
 
+    if (reason == NGX_SOCKETIO_REASON_SERVER_NSP) {
+        session->kicked = 1;
+    }
+
     socket->reason = (uint8_t) reason;
     socket->time = (uint64_t) tp->sec * 1000 + tp->msec;
 

@@ -314,11 +314,28 @@ model_op_connect(model_worker_t *w, model_session_t *s,
 }
 
 
+/*
+ * The server has ended a socket of the session: what comes for a namespace
+ * without one may have been on its way, and is dropped.
+ */
+
+static ngx_uint_t
+model_late(model_session_t *s, model_socket_t *m)
+{
+    ngx_socketio_session_t  *rec;
+
+    rec = model_record(s);
+
+    return s->open && m == NULL && rec && rec->kicked;
+}
+
+
 static void
 model_op_event(model_worker_t *w, model_session_t *s,
     ngx_socketio_incoming_t *in, ngx_uint_t nsp, model_local_t *local)
 {
     ngx_int_t        rc;
+    ngx_uint_t       late;
     model_socket_t  *m;
 
     m = model_socket_of(s, nsp);
@@ -335,9 +352,18 @@ model_op_event(model_worker_t *w, model_session_t *s,
         in->attachments = 1;
     }
 
+    late = model_late(s, m) && !s->missing;
     rc = ngx_socketio_incoming(&w->zone, &s->id, in, model_now);
 
     if (model_gone()) {
+        return;
+    }
+
+    if (late && rc != NGX_BUSY) {
+        must(rc == (in->attachments ? NGX_OK : NGX_DONE));
+        s->missing = in->attachments;
+        ngx_memcpy(&s->partial, in->body.data, 4);
+        s->partial_socket = NULL;
         return;
     }
 
@@ -458,7 +484,7 @@ model_op_client(model_worker_t *w, model_session_t *s)
     u_char                   body[400];
     uint32_t                 serial;
     ngx_int_t                rc;
-    ngx_uint_t               nsp, n;
+    ngx_uint_t               nsp, n, late;
     model_local_t           *local;
     model_socket_t          *m;
     model_worker_t          *other;
@@ -507,21 +533,26 @@ model_op_client(model_worker_t *w, model_session_t *s)
 
     } else if (n < 4) {
         name = in.nsp;
+        late = model_late(s, m) && !s->missing;
         rc = ngx_socketio_incoming_disconnect(&w->zone, &s->id, &name,
                                               model_now);
         if (!model_gone() && rc == NGX_OK) {
-            must(m && m->state == MODEL_CONNECTED);
-            model_socket_end(s, m);
+
+            if (!late) {
+                must(m && m->state == MODEL_CONNECTED);
+                model_socket_end(s, m);
+            }
 
         } else {
             s->may_close = 1;
         }
 
     } else if (n == 4) {
+        late = model_late(s, m) && !s->missing;
         rc = ngx_socketio_incoming_ack(&w->zone, &s->id, &in.nsp, model_now);
         must(model_gone() || (rc == NGX_OK)
-                             == (s->open && !s->missing && m
-                                 && m->state == MODEL_CONNECTED));
+                             == (late || (s->open && !s->missing && m
+                                          && m->state == MODEL_CONNECTED)));
         s->may_close = 1;
 
     } else if (n < 10) {
