@@ -172,13 +172,6 @@ ngx_http_socketio_call_answer(ngx_http_socketio_call_t *call)
 }
 
 
-ngx_uint_t
-ngx_http_socketio_call_active(void)
-{
-    return ngx_http_socketio_call_nbusy;
-}
-
-
 void *
 ngx_http_socketio_call_event(ngx_http_request_t *r)
 {

@@ -118,9 +118,6 @@ ngx_http_socketio_call_answer_t *ngx_http_socketio_call_answer(
 /* the worker exits: frees what calls that are over have left */
 void ngx_http_socketio_call_exit(void);
 
-/* calls of this worker whose handler has not been called yet */
-ngx_uint_t ngx_http_socketio_call_active(void);
-
 /*
  * "event" of the call which a request or subrequest belongs to; NULL for an
  * ordinary request, whatever internal redirects it went through.

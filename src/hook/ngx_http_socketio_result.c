@@ -324,10 +324,9 @@ ngx_http_socketio_result_commands(ngx_http_socketio_batch_t *batch,
             ngx_http_socketio_result_invalid(batch, command.error,
                                              command.message);
             bad++;
-
-        } else if (rc != NGX_OK) {
-            ngx_socketio_zone_full(command.zone, command.log, "command");
         }
+
+        /* NGX_BUSY has been logged */
     }
 
     return bad;

@@ -13,6 +13,9 @@
 #include "store/ngx_socketio_bytes.h"
 
 
+static void ngx_socketio_polling_end(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *id, ngx_uint_t which, uint32_t handle,
+    ngx_socketio_eio_event_e event, uint64_t now);
 static void ngx_socketio_take_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_session_t *session, ngx_uint_t parked,
     ngx_socketio_taken_t *taken, uint64_t now);
@@ -90,6 +93,10 @@ ngx_socketio_open(ngx_socketio_zone_t *zone, ngx_socketio_open_t *open,
     rc = NGX_OK;
 
 failed:
+
+    if (rc == NGX_ERROR) {
+        zone->sh->stats.full++;
+    }
 
     ngx_socketio_zone_unlock(zone);
 
@@ -201,16 +208,27 @@ void
 ngx_socketio_get_gone(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     uint32_t handle, uint64_t now)
 {
+    ngx_socketio_polling_end(zone, id, NGX_SOCKETIO_CONN_GET, handle,
+                             NGX_SOCKETIO_EIO_EV_GET_GONE, now);
+}
+
+
+/* the session and its GET or POST part */
+
+static void
+ngx_socketio_polling_end(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    ngx_uint_t which, uint32_t handle, ngx_socketio_eio_event_e event,
+    uint64_t now)
+{
     ngx_socketio_session_t  *session;
 
     ngx_socketio_zone_lock(zone);
 
-    session = ngx_socketio_conn_session_locked(zone, id,
-                                               NGX_SOCKETIO_CONN_GET, handle);
+    session = ngx_socketio_conn_session_locked(zone, id, which, handle);
+
     if (session) {
-        session->conns[NGX_SOCKETIO_CONN_GET].gen = 0;
-        ngx_socketio_session_step_locked(zone, id->ref,
-                                         NGX_SOCKETIO_EIO_EV_GET_GONE, now);
+        session->conns[which].gen = 0;
+        ngx_socketio_session_step_locked(zone, id->ref, event, now);
         ngx_socketio_session_release_locked(zone, id->ref);
     }
 
@@ -306,19 +324,8 @@ void
 ngx_socketio_post_end(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     uint32_t handle, ngx_socketio_eio_event_e event, uint64_t now)
 {
-    ngx_socketio_session_t  *session;
-
-    ngx_socketio_zone_lock(zone);
-
-    session = ngx_socketio_conn_session_locked(zone, id,
-                                               NGX_SOCKETIO_CONN_POST, handle);
-    if (session) {
-        session->conns[NGX_SOCKETIO_CONN_POST].gen = 0;
-        ngx_socketio_session_step_locked(zone, id->ref, event, now);
-        ngx_socketio_session_release_locked(zone, id->ref);
-    }
-
-    ngx_socketio_zone_unlock(zone);
+    ngx_socketio_polling_end(zone, id, NGX_SOCKETIO_CONN_POST, handle, event,
+                             now);
 }
 
 

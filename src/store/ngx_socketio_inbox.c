@@ -24,25 +24,6 @@ static void ngx_socketio_entry_remove_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_session_t *session);
 
 
-ngx_int_t
-ngx_socketio_inbox_writable(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id)
-{
-    ngx_int_t                rc;
-    ngx_socketio_session_t  *session;
-
-    ngx_socketio_zone_lock(zone);
-
-    session = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SESSION, id->ref,
-                                       id->gen);
-
-    rc = (session == NULL || !session->stuffed);
-
-    ngx_socketio_zone_unlock(zone);
-
-    return rc;
-}
-
-
 static ngx_socketio_session_t *
 ngx_socketio_owned_locked(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     uint32_t tenure)
@@ -232,8 +213,6 @@ ngx_socketio_inbox_done(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     uint32_t tenure, ngx_uint_t n)
 {
     ngx_int_t                rc;
-    ngx_uint_t               i;
-    ngx_socketio_conn_t     *conn;
     ngx_socketio_session_t  *session;
 
     ngx_socketio_zone_lock(zone);
@@ -255,14 +234,8 @@ ngx_socketio_inbox_done(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     {
         session->stuffed = 0;
 
-        for (i = NGX_SOCKETIO_CONN_POST; i <= NGX_SOCKETIO_CONN_WS; i++) {
-            conn = &session->conns[i];
-
-            if (conn->gen) {
-                ngx_socketio_bell_locked(zone, conn->slot, conn->gen,
-                                         id->ref);
-            }
-        }
+        ngx_socketio_conn_bell_locked(zone, id->ref, NGX_SOCKETIO_CONN_POST);
+        ngx_socketio_conn_bell_locked(zone, id->ref, NGX_SOCKETIO_CONN_WS);
     }
 
     rc = NGX_AGAIN;

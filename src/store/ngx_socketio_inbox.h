@@ -56,9 +56,6 @@ ngx_int_t ngx_socketio_incoming_disconnect(ngx_socketio_zone_t *zone,
 /* ACK: whether such a socket is there; same codes */
 ngx_int_t ngx_socketio_incoming_ack(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, ngx_socketio_name_t *nsp, uint64_t now);
-/* whether the inbox is below half of its limits again */
-ngx_int_t ngx_socketio_inbox_writable(ngx_socketio_zone_t *zone,
-    ngx_socketio_id_t *id);
 
 
 typedef enum {

@@ -15,8 +15,6 @@ static void ngx_socketio_sid_remove_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session);
 static void ngx_socketio_session_ended_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_session_t *session, uint64_t now);
-static void ngx_socketio_conn_bell_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t session, ngx_uint_t conn);
 
 
 static ngx_socketio_ref_t *
@@ -204,7 +202,7 @@ ngx_socketio_session_ended_locked(ngx_socketio_zone_t *zone,
 }
 
 
-static void
+void
 ngx_socketio_conn_bell_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref, ngx_uint_t which)
 {

@@ -29,6 +29,9 @@ void ngx_socketio_sid_add_locked(ngx_socketio_zone_t *zone,
 ngx_socketio_session_t *ngx_socketio_known_locked(ngx_socketio_zone_t *zone,
     u_char *sid, uint32_t location, ngx_socketio_id_t *id, uint64_t now);
 
+/* "look at this session" to the worker of that connection, if there is one */
+void ngx_socketio_conn_bell_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t session, ngx_uint_t which);
 /* notes one of this worker's connections: "which" is NGX_SOCKETIO_CONN_... */
 void ngx_socketio_conn_note_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_session_t *session, ngx_uint_t which, uint32_t handle);

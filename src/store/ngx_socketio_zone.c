@@ -313,8 +313,6 @@ ngx_socketio_zone_full(ngx_socketio_zone_t *zone, ngx_log_t *log, char *what)
 {
     ngx_uint_t  now;
 
-    (void) ngx_atomic_fetch_add((ngx_atomic_t *) &zone->sh->stats.full, 1);
-
     now = (ngx_uint_t) ngx_time();
 
     if (zone->full_logged && now - zone->full_logged < 60) {

@@ -181,7 +181,10 @@ void ngx_socketio_zone_lock(ngx_socketio_zone_t *zone);
 void ngx_socketio_zone_unlock(ngx_socketio_zone_t *zone);
 void ngx_socketio_zone_ring_locked(ngx_socketio_zone_t *zone,
     ngx_uint_t slot);
-/* NGX_DECLINED: was counted; log at most a line a minute, lock not held */
+/*
+ * For the log, a line a minute at the most, without the lock: store/ has told
+ * that something was refused, and has counted it.
+ */
 void ngx_socketio_zone_full(ngx_socketio_zone_t *zone, ngx_log_t *log,
     char *what);
 

@@ -83,21 +83,6 @@ ngx_slab_alloc(ngx_slab_pool_t *pool, size_t size)
 }
 
 
-uint32_t
-ngx_murmur_hash2(u_char *data, size_t len)
-{
-    uint32_t  hash;
-
-    /* few bits, for chains of some length */
-
-    for (hash = 7; len; len--) {
-        hash = hash * 31 + *data++;
-    }
-
-    return hash & 7;
-}
-
-
 void
 ngx_log_error_core(ngx_uint_t level, ngx_log_t *log, ngx_err_t err,
     const char *fmt, ...)

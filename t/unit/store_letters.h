@@ -176,6 +176,20 @@ model_look_get(model_worker_t *w, model_local_t *local, ngx_uint_t noop)
 }
 
 
+/* a reader that was stopped may go on when the inbox is half empty */
+
+static ngx_uint_t
+model_writable(ngx_socketio_id_t *id)
+{
+    ngx_socketio_session_t  *rec;
+
+    rec = ngx_socketio_find_locked(&model_zone, NGX_SOCKETIO_SESSION, id->ref,
+                                   id->gen);
+
+    return rec == NULL || !rec->stuffed;
+}
+
+
 static void
 model_look(model_worker_t *w, model_local_t *local)
 {
@@ -197,7 +211,7 @@ model_look(model_worker_t *w, model_local_t *local)
                                   NGX_SOCKETIO_EIO_EV_POST_DONE, model_now);
             local->kind = 0;
 
-        } else if (ngx_socketio_inbox_writable(&w->zone, &local->id)) {
+        } else if (model_writable(&local->id)) {
             local->stalled = 0;
         }
 
@@ -214,7 +228,7 @@ model_look(model_worker_t *w, model_local_t *local)
                                             ? NGX_SOCKETIO_EIO_EV_WS_CLOSE
                                             : NGX_SOCKETIO_EIO_EV_PROBE_LOST);
 
-        } else if (ngx_socketio_inbox_writable(&w->zone, &local->id)) {
+        } else if (model_writable(&local->id)) {
             local->stalled = 0;
         }
     }
