@@ -63,21 +63,6 @@ static const char  *strict_bad[] = {
 };
 
 
-static u_char *
-copy(const char *text, size_t len)
-{
-    u_char  *p;
-
-    p = malloc(len);
-
-    if (len) {
-        memcpy(p, text, len);
-    }
-
-    return p;
-}
-
-
 static void
 test_lenient(void)
 {
@@ -85,7 +70,7 @@ test_lenient(void)
     u_char  *src, *dst;
 
     for (i = 0; i < sizeof(lenient) / sizeof(lenient[0]); i++) {
-        src = copy(lenient[i].text, lenient[i].len);
+        src = tap_copy(lenient[i].text, lenient[i].len);
         max = ngx_socketio_base64_decoded_length(lenient[i].len);
         dst = malloc(max);
         len = 12345;
@@ -118,7 +103,7 @@ test_strict(void)
 
     for (i = 0; i < sizeof(strict_bad) / sizeof(strict_bad[0]); i++) {
         n = strlen(strict_bad[i]);
-        src = copy(strict_bad[i], n);
+        src = tap_copy(strict_bad[i], n);
 
         ok(ngx_socketio_base64url_decode(dst, &len, src, src + n)
            == NGX_ERROR, "strict: bad %zu", i);
@@ -126,7 +111,7 @@ test_strict(void)
         free(src);
     }
 
-    src = copy("-_8", 3);
+    src = tap_copy("-_8", 3);
 
     ok(ngx_socketio_base64url_decode(dst, &len, src, src + 3) == NGX_OK
        && len == 2 && memcmp(dst, "\xfb\xff", 2) == 0, "strict: - and _");

@@ -23,21 +23,6 @@
 #define nelts(a)  (sizeof(a) / sizeof((a)[0]))
 
 
-static u_char *
-copy(const char *text, size_t len)
-{
-    u_char  *p;
-
-    p = malloc(len);
-
-    if (len) {
-        memcpy(p, text, len);
-    }
-
-    return p;
-}
-
-
 static int
 is(ngx_str_t *s, const char *text)
 {
@@ -78,7 +63,7 @@ test_parse(void)
 
     for (i = 0; i < nelts(t); i++) {
         len = strlen(t[i].text);
-        p = copy(t[i].text, len);
+        p = tap_copy(t[i].text, len);
         memset(&pkt, 0xff, sizeof(pkt));
 
         ok(ngx_socketio_eio_parse(&pkt, p, p + len) == NGX_OK
@@ -88,14 +73,14 @@ test_parse(void)
         free(p);
     }
 
-    p = copy("", 0);
+    p = tap_copy("", 0);
     ok(ngx_socketio_eio_parse(&pkt, p, p) == NGX_ERROR, "nothing");
     free(p);
 
     for (i = 0; i < 256; i++) {
         text[0] = (char) i;
         text[1] = '4';
-        p = copy(text, 2);
+        p = tap_copy(text, 2);
         rc = ngx_socketio_eio_parse(&pkt, p, p + 2);
 
         ok(rc == (strchr("0123456b", (int) i) && i ? NGX_OK : NGX_ERROR),
@@ -118,7 +103,7 @@ payload(const char *body, const char *expected)
     ngx_socketio_eio_packet_t   pkt;
 
     len = strlen(body);
-    p = copy(body, len);
+    p = tap_copy(body, len);
 
     for (i = 0; i < len; i++) {
         p[i] = p[i] == '.' ? 0x1e : p[i];

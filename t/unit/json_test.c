@@ -79,28 +79,13 @@ static const char  document[] =
     "\"}]},\"n\":0 }";
 
 
-static u_char *
-copy(const char *text, size_t len)
-{
-    u_char  *p;
-
-    p = malloc(len);
-
-    if (len) {
-        memcpy(p, text, len);
-    }
-
-    return p;
-}
-
-
 static ngx_int_t
 check(const char *text, size_t len, ngx_uint_t depth)
 {
     u_char     *p;
     ngx_int_t   rc;
 
-    p = copy(text, len);
+    p = tap_copy(text, len);
     rc = ngx_socketio_json_check(p, p + len, depth);
     free(p);
 
@@ -233,7 +218,7 @@ test_skip(void)
     /* no contract but the bounds, which the sanitizer minds */
 
     for (i = 0; i < nelts(invalid); i++) {
-        p = copy(invalid[i].text, invalid[i].len);
+        p = tap_copy(invalid[i].text, invalid[i].len);
         end = ngx_socketio_json_skip(p, p + invalid[i].len);
         ok(end >= p && end <= p + invalid[i].len, "skip invalid %zu", i);
         free(p);
@@ -282,7 +267,7 @@ test_string(void)
     };
 
     for (i = 0; i < nelts(t); i++) {
-        p = copy(t[i].token.text, t[i].token.len);
+        p = tap_copy(t[i].token.text, t[i].token.len);
         dst = malloc(t[i].token.len);
 
         ok(ngx_socketio_json_string(dst, &len, p, p + t[i].token.len)
@@ -308,7 +293,7 @@ test_string(void)
     }
 
     for (i = 0; i < nelts(bad); i++) {
-        p = copy(bad[i].text, bad[i].len);
+        p = tap_copy(bad[i].text, bad[i].len);
         dst = malloc(bad[i].len);
 
         ok(ngx_socketio_json_string(dst, &len, p, p + bad[i].len)
@@ -320,7 +305,7 @@ test_string(void)
         free(dst);
     }
 
-    p = copy("\"abc\"", 5);
+    p = tap_copy("\"abc\"", 5);
 
     ok(!ngx_socketio_json_equal(p, p + 5, (u_char *) "ab", 2)
        && !ngx_socketio_json_equal(p, p + 5, (u_char *) "abcd", 4)
@@ -435,13 +420,13 @@ test_pick(void)
         { "10", NULL }
     };
 
-    p = copy(json, sizeof(json) - 1);
+    p = tap_copy(json, sizeof(json) - 1);
 
     ok(ngx_socketio_json_check(p, p + sizeof(json) - 1, 8) == NGX_OK,
        "pick: the text is valid");
 
     for (i = 0; i < nelts(t); i++) {
-        path.data = copy(t[i].path, strlen(t[i].path));
+        path.data = tap_copy(t[i].path, strlen(t[i].path));
         path.len = strlen(t[i].path);
         ngx_str_null(&value);
 

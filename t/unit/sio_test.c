@@ -28,21 +28,6 @@ static ngx_socketio_sio_limits_t  v5 = { 10, 16, 5 };
 static ngx_socketio_sio_limits_t  v4 = { 10, 16, 4 };
 
 
-static u_char *
-copy(const char *text, size_t len)
-{
-    u_char  *p;
-
-    p = malloc(len);
-
-    if (len) {
-        memcpy(p, text, len);
-    }
-
-    return p;
-}
-
-
 static int
 is(ngx_str_t *s, const char *text)
 {
@@ -193,7 +178,7 @@ test_good(void)
 
     for (i = 0; i < nelts(good); i++) {
         len = strlen(good[i].text);
-        p = copy(good[i].text, len);
+        p = tap_copy(good[i].text, len);
         memset(&pkt, 0xff, sizeof(pkt));
         rc = ngx_socketio_sio_parse(&pkt, p, p + len, &v5);
 
@@ -227,7 +212,7 @@ test_bad(void)
 
     for (i = 0; i < nelts(bad); i++) {
         len = strlen(bad[i]);
-        p = copy(bad[i], len);
+        p = tap_copy(bad[i], len);
 
         ok(ngx_socketio_sio_parse(&pkt, p, p + len, &v5) == NGX_ERROR
            && ngx_socketio_sio_parse(&pkt, p, p + len, &v4) == NGX_ERROR,
@@ -238,7 +223,7 @@ test_bad(void)
 
     for (i = 0; i < nelts(bad5); i++) {
         len = strlen(bad5[i]);
-        p = copy(bad5[i], len);
+        p = tap_copy(bad5[i], len);
 
         ok(ngx_socketio_sio_parse(&pkt, p, p + len, &v5) == NGX_ERROR,
            "bad in revision 5: %zu", i);
@@ -248,7 +233,7 @@ test_bad(void)
         free(p);
     }
 
-    p = copy(nested, sizeof(nested) - 1);
+    p = tap_copy(nested, sizeof(nested) - 1);
     ok(ngx_socketio_sio_parse(&pkt, p, p + sizeof(nested) - 1, &v5)
        == NGX_OK, "16 levels of 16");
     free(p);
@@ -270,7 +255,7 @@ test_bad(void)
         }
 
         for (j = 0; j < len; j++) {
-            p = copy(good[i].text, j);
+            p = tap_copy(good[i].text, j);
             passed += ngx_socketio_sio_parse(&pkt, p, p + j, &v5) == NGX_OK;
             free(p);
         }
@@ -287,7 +272,7 @@ test_limits(void)
     ngx_socketio_sio_packet_t   pkt;
     ngx_socketio_sio_limits_t   limits;
 
-    p = copy("512-[\"x\"]", 9);
+    p = tap_copy("512-[\"x\"]", 9);
     limits = v5;
 
     limits.attachments = 0;
@@ -312,7 +297,7 @@ test_limits(void)
 
     free(p);
 
-    p = copy("518446744073709551616-[\"x\"]", 26);
+    p = tap_copy("518446744073709551616-[\"x\"]", 26);
     ok(ngx_socketio_sio_parse(&pkt, p, p + 26, &limits) == NGX_ERROR,
        "a number of attachments does not wrap around");
     free(p);
@@ -451,7 +436,7 @@ test_placeholders(void)
 
     for (i = 0; i < nelts(t); i++) {
         len = strlen(t[i].json);
-        p = copy(t[i].json, len);
+        p = tap_copy(t[i].json, len);
 
         ok(ngx_socketio_json_check(p, p + len, 16) == NGX_OK
            && ngx_socketio_sio_placeholders(p, p + len, t[i].n) == t[i].rc,
@@ -465,13 +450,13 @@ test_placeholders(void)
     len = NGX_SOCKETIO_JSON_MAX_DEPTH;
     memset(deep, '[', len);
     memset(deep + len, ']', len);
-    p = copy(deep, 2 * len);
+    p = tap_copy(deep, 2 * len);
     ok(ngx_socketio_sio_placeholders(p, p + 2 * len, 1) == NGX_OK,
        "placeholders: the maximum depth");
     free(p);
 
     memset(deep, '[', len + 1);
-    p = copy(deep, len + 1);
+    p = tap_copy(deep, len + 1);
     ok(ngx_socketio_sio_placeholders(p, p + len + 1, 1) == NGX_ERROR,
        "placeholders: deeper than that");
     free(p);
@@ -491,14 +476,14 @@ test_reserved(void)
                                  "__proto__", "connect_" };
 
     for (i = 0; i < nelts(yes); i++) {
-        p = copy(yes[i], strlen(yes[i]));
+        p = tap_copy(yes[i], strlen(yes[i]));
         ok(ngx_socketio_sio_reserved(p, strlen(yes[i])),
            "%s is reserved", yes[i]);
         free(p);
     }
 
     for (i = 0; i < nelts(no); i++) {
-        p = copy(no[i], strlen(no[i]));
+        p = tap_copy(no[i], strlen(no[i]));
         ok(!ngx_socketio_sio_reserved(p, strlen(no[i])),
            "\"%s\" is not reserved", no[i]);
         free(p);

@@ -18,6 +18,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 
 static unsigned  tap_run, tap_failed;
@@ -52,6 +53,26 @@ tap_done(void)
 {
     printf("1..%u\n", tap_run);
     return tap_failed || tap_run == 0;
+}
+
+
+/*
+ * A copy in memory of exactly its size, the caller's to free: one byte read
+ * past the end of the input is a report of the address sanitizer.
+ */
+
+static inline unsigned char *
+tap_copy(const void *text, size_t len)
+{
+    unsigned char  *p;
+
+    p = malloc(len);
+
+    if (len) {
+        memcpy(p, text, len);
+    }
+
+    return p;
 }
 
 

@@ -81,21 +81,6 @@ static vector_t  vectors[] = {
 static u_char  begins1[256], begins2[1 << 16], begins3[1 << 24];
 
 
-static u_char *
-copy(const void *text, size_t len)
-{
-    u_char  *p;
-
-    p = malloc(len);
-
-    if (len) {
-        memcpy(p, text, len);
-    }
-
-    return p;
-}
-
-
 static ngx_int_t
 result(uint32_t *state, u_char *p, u_char *last)
 {
@@ -115,7 +100,7 @@ whole(const void *text, size_t len)
     ngx_int_t   rc;
 
     state = 0;
-    p = copy(text, len);
+    p = tap_copy(text, len);
     rc = result(&state, p, p + len);
     free(p);
 
@@ -137,7 +122,7 @@ pieces(const char *text, size_t len, size_t i, size_t j)
     rc = NGX_OK;
 
     for (k = 0; k < 3 && rc != NGX_ERROR; k++) {
-        p = copy(text + at[k], at[k + 1] - at[k]);
+        p = tap_copy(text + at[k], at[k + 1] - at[k]);
         rc = result(&state, p, p + at[k + 1] - at[k]);
         free(p);
     }
