@@ -15,18 +15,9 @@ my $b = $t->run_hook(undef, zone => '32m', socketio => <<'CONF');
             socketio_send_queue 20 64k;
 CONF
 
-sub poll () {
-    my $p = $t->polling(get_worker => 0, post_worker => 1);
-    $p->{id} = $p->sio_connect;
-    return $p;
-}
+sub poll () { return $t->connected('polling') }
 
-sub ws () {
-    my $ws = $t->websocket(worker => 0);
-    $ws->open_packet;
-    $ws->{id} = $ws->sio_connect;
-    return $ws;
-}
+sub ws () { return $t->connected('websocket') }
 
 my $reader = ws();
 my $slow = poll();

@@ -26,18 +26,9 @@ my $backend = $t->run_hook(sub ($events, $req, $ctl) {
 
 my $ph = '{"_placeholder":true,"num":0}';
 
-sub ws () {
-    my $ws = $t->websocket(worker => 0);
-    $ws->open_packet;
-    $ws->sio_connect;
-    return $ws;
-}
+sub ws () { return $t->connected('websocket') }
 
-sub poll () {
-    my $p = $t->polling(get_worker => 0, post_worker => 1);
-    $p->sio_connect;
-    return $p;
-}
+sub poll () { return $t->connected('polling') }
 
 for my $s (ws(), poll()) {
     my $how = ref $s;

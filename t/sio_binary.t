@@ -16,18 +16,9 @@ my $b = $t->run_hook(\&echo);
 
 sub ph ($n) { return qq({"_placeholder":true,"num":$n}) }
 
-sub ws () {
-    my $ws = $t->websocket(worker => 0);
-    $ws->open_packet;
-    $ws->{id} = $ws->sio_connect;
-    return $ws;
-}
+sub ws () { return $t->connected('websocket') }
 
-sub poll () {
-    my $p = $t->polling(get_worker => 0, post_worker => 1);
-    $p->{id} = $p->sio_connect;
-    return $p;
-}
+sub poll () { return $t->connected('polling') }
 
 sub echoes ($name, $header, $args, $bins, $expect = undef) {
     for my $s (ws(), poll()) {

@@ -24,18 +24,9 @@ my $b = $t->run_hook(\&echo, socketio => 'socketio_namespaces / /custom;',
         }
 CONF
 
-sub ws (%o) {
-    my $ws = $t->websocket(worker => 0, %o);
-    $ws->open_packet;
-    $ws->{id} = $ws->sio_connect;
-    return $ws;
-}
+sub ws (%o) { return $t->connected('websocket', %o) }
 
-sub poll (%o) {
-    my $p = $t->polling(get_worker => 0, post_worker => 1, %o);
-    $p->{id} = $p->sio_connect;
-    return $p;
-}
+sub poll (%o) { return $t->connected('polling', %o) }
 
 for my $s (ws(), poll()) {
     my $how = ref $s;

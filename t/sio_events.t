@@ -12,18 +12,9 @@ use Test::SocketIO qw/from_json/;
 my $t = Test::SocketIO->new(workers => 2);
 $t->run_echo(socketio => 'socketio_namespaces / /custom;');
 
-sub ws () {
-    my $ws = $t->websocket(worker => 0);
-    $ws->open_packet;
-    $ws->{id} = $ws->sio_connect;
-    return $ws;
-}
+sub ws () { return $t->connected('websocket') }
 
-sub poll () {
-    my $p = $t->polling(get_worker => 0, post_worker => 1);
-    $p->{id} = $p->sio_connect;
-    return $p;
-}
+sub poll () { return $t->connected('polling') }
 
 my %by = (websocket => ws(), polling => poll());
 

@@ -334,6 +334,25 @@ sub websocket ($self, %o) {
 }
 
 
+# A session of revision 4, connected to the namespace "/": its id is in {id}.
+# The requests of polling go to two workers unless told otherwise.
+sub connected ($self, $transport, %o) {
+    my $s;
+
+    if ($transport eq 'websocket') {
+        $s = $self->websocket(worker => 0, %o);
+        $s->open_packet;
+
+    } else {
+        $s = $self->polling(get_worker => 0, post_worker => 1, %o);
+    }
+
+    $s->{id} = $s->sio_connect;
+
+    return $s;
+}
+
+
 # Is a session known?  Asked in a way that touches nothing: a plain GET for
 # the transport that it is not on is refused with code 3 while it lives, and
 # with code 1 afterwards.  $other: that transport.
