@@ -38,7 +38,7 @@ ngx_http_socketio_client_text(ngx_http_socketio_client_t *client, u_char *p,
     ngx_socketio_eio_event_e    event;
     ngx_socketio_eio_packet_t   pkt;
 
-    if (ngx_socketio_eio_parse(&pkt, p, last) != NGX_OK) {
+    if (ngx_socketio_eio_parse(&pkt, p, last, 4) != NGX_OK) {
         return ngx_http_socketio_client_fault(client,
                                               NGX_SOCKETIO_EIO_EV_PARSE_ERROR,
                                               "malformed Engine.IO packet");

@@ -28,26 +28,28 @@ ngx_str_t  ngx_socketio_eio_errors[NGX_SOCKETIO_EIO_NERRORS] = {
 
 ngx_int_t
 ngx_socketio_eio_parse(ngx_socketio_eio_packet_t *pkt, u_char *p,
-    u_char *last)
+    u_char *last, ngx_uint_t revision)
 {
-    if (p == last) {
-        return NGX_ERROR;
+    pkt->binary = (p < last && *p == 'b');
+
+    if (pkt->binary) {
+        p++;
     }
 
-    if (*p == 'b') {
+    if (pkt->binary && revision >= 4) {
         pkt->type = NGX_SOCKETIO_EIO_MESSAGE;
-        pkt->binary = 1;
-
-    } else if (*p >= '0' && *p <= '0' + NGX_SOCKETIO_EIO_NOOP) {
-        pkt->type = *p - '0';
-        pkt->binary = 0;
 
     } else {
-        return NGX_ERROR;
+
+        if (p == last || *p < '0' || *p > '0' + NGX_SOCKETIO_EIO_NOOP) {
+            return NGX_ERROR;
+        }
+
+        pkt->type = *p++ - '0';
     }
 
-    pkt->data.data = p + 1;
-    pkt->data.len = last - p - 1;
+    pkt->data.data = p;
+    pkt->data.len = last - p;
 
     return NGX_OK;
 }
@@ -70,14 +72,14 @@ ngx_socketio_eio_payload_next(u_char **pos, u_char *last,
 
     if (end == NULL) {
         *pos = NULL;
-        return ngx_socketio_eio_parse(pkt, p, last);
+        return ngx_socketio_eio_parse(pkt, p, last, 4);
     }
 
     /* with a final separator the next call finds an empty packet */
 
     *pos = end + 1;
 
-    return ngx_socketio_eio_parse(pkt, p, end);
+    return ngx_socketio_eio_parse(pkt, p, end, 4);
 }
 
 
@@ -139,8 +141,11 @@ ngx_socketio_eio_open(u_char *p, ngx_socketio_eio_open_t *o)
     len += ngx_socketio_eio_number(&p, o->ping_interval);
     len += ngx_socketio_eio_literal(&p, ",\"pingTimeout\":");
     len += ngx_socketio_eio_number(&p, o->ping_timeout);
-    len += ngx_socketio_eio_literal(&p, ",\"maxPayload\":");
-    len += ngx_socketio_eio_number(&p, o->max_payload);
+
+    if (!o->revision3) {
+        len += ngx_socketio_eio_literal(&p, ",\"maxPayload\":");
+        len += ngx_socketio_eio_number(&p, o->max_payload);
+    }
 
     return len + ngx_socketio_eio_literal(&p, "}");
 }

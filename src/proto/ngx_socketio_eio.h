@@ -11,7 +11,10 @@
 #include "proto/ngx_socketio_core.h"
 
 
-/* Engine.IO revision 4, the packets and the payloads of long polling */
+/*
+ * Engine.IO: the packets of revisions 3 and 4, and what is alike in both; the
+ * payloads of long polling of revision 4.
+ */
 
 
 typedef enum {
@@ -42,8 +45,8 @@ typedef enum {
 
 
 /*
- * data points into the parsed text.  A binary packet is always a message,
- * and its data is still base64.
+ * data points into the parsed text.  That of a binary packet is still base64;
+ * in revision 4 it is always a message.
  */
 
 typedef struct {
@@ -61,17 +64,19 @@ typedef struct {
     ngx_msec_t   ping_timeout;
     size_t       max_payload;
     unsigned     upgrade:1;
+    unsigned     revision3:1;    /* without maxPayload */
 } ngx_socketio_eio_open_t;
 
 
 /*
- * Parses one text packet: "4abc", or "bAQID" for a binary message.
+ * Parses one text packet of a revision, 3 or 4: "4abc", or for a binary one
+ * "bAQID" in revision 4 and "b4AQID", with its type, in revision 3.
  *
  * NGX_OK     *pkt is set
- * NGX_ERROR  nothing, or no type in the first byte
+ * NGX_ERROR  nothing, or no type where it should be
  */
 ngx_int_t ngx_socketio_eio_parse(ngx_socketio_eio_packet_t *pkt, u_char *p,
-    u_char *last);
+    u_char *last, ngx_uint_t revision);
 
 /*
  * Takes the next packet off a polling payload.  *pos is the start of the

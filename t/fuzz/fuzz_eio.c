@@ -177,6 +177,7 @@ fuzz_encoders(u_char *p, size_t len)
     ngx_memcpy(&o.max_payload, p, ngx_min(len, sizeof(o.max_payload)));
     o.ping_timeout = len;
     o.upgrade = len & 1;
+    o.revision3 = (len >> 1) & 1;
 
     o.sid.len = ngx_socketio_base64url_encode(NULL, p, len);
     o.sid.data = malloc(o.sid.len);

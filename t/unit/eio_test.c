@@ -5,8 +5,9 @@
 
 
 /*
- * Engine.IO revision 4.  Fails if a type is taken that does not exist, if a
- * payload yields a packet after a bad one or loses one before it, if the end
+ * Engine.IO packets of both revisions, and what is of revision 4.  Fails if a
+ * type is taken that does not exist, if a binary packet is taken for one of
+ * the other revision, if a payload yields a packet after a bad one or loses one before it, if the end
  * of a payload is mistaken for an empty packet or the reverse, or if the
  * bytes of errors and of the open packet differ from those that servers send.
  */
@@ -33,58 +34,88 @@ is(ngx_str_t *s, const char *text)
 static void
 test_parse(void)
 {
-    size_t                      i, len;
+    size_t                      i, k, len;
     u_char                     *p;
     char                        text[2];
     ngx_int_t                   rc;
+    ngx_uint_t                  revision;
     ngx_socketio_eio_packet_t   pkt;
     static struct {
         const char  *text;
+        ngx_uint_t   revisions;      /* 7: alike in both */
         ngx_uint_t   type;
         unsigned     binary;
         const char  *data;
     } t[] = {
-        { "0", NGX_SOCKETIO_EIO_OPEN, 0, "" },
-        { "1", NGX_SOCKETIO_EIO_CLOSE, 0, "" },
-        { "2probe", NGX_SOCKETIO_EIO_PING, 0, "probe" },
-        { "3probe", NGX_SOCKETIO_EIO_PONG, 0, "probe" },
-        { "3", NGX_SOCKETIO_EIO_PONG, 0, "" },
-        { "4", NGX_SOCKETIO_EIO_MESSAGE, 0, "" },
-        { "4abc", NGX_SOCKETIO_EIO_MESSAGE, 0, "abc" },
-        { "42[\"\xe2\x82\xac\"]", NGX_SOCKETIO_EIO_MESSAGE, 0,
+        { "0", 7, NGX_SOCKETIO_EIO_OPEN, 0, "" },
+        { "1", 7, NGX_SOCKETIO_EIO_CLOSE, 0, "" },
+        { "2probe", 7, NGX_SOCKETIO_EIO_PING, 0, "probe" },
+        { "3probe", 7, NGX_SOCKETIO_EIO_PONG, 0, "probe" },
+        { "3", 7, NGX_SOCKETIO_EIO_PONG, 0, "" },
+        { "4", 7, NGX_SOCKETIO_EIO_MESSAGE, 0, "" },
+        { "4abc", 7, NGX_SOCKETIO_EIO_MESSAGE, 0, "abc" },
+        { "42[\"\xe2\x82\xac\"]", 7, NGX_SOCKETIO_EIO_MESSAGE, 0,
           "2[\"\xe2\x82\xac\"]" },
-        { "5", NGX_SOCKETIO_EIO_UPGRADE, 0, "" },
-        { "6", NGX_SOCKETIO_EIO_NOOP, 0, "" },
-        { "bAQID", NGX_SOCKETIO_EIO_MESSAGE, 1, "AQID" },
-        { "bAQIDBA==", NGX_SOCKETIO_EIO_MESSAGE, 1, "AQIDBA==" },
-        { "b4AQID", NGX_SOCKETIO_EIO_MESSAGE, 1, "4AQID" },
-        { "b", NGX_SOCKETIO_EIO_MESSAGE, 1, "" }
+        { "5", 7, NGX_SOCKETIO_EIO_UPGRADE, 0, "" },
+        { "6", 7, NGX_SOCKETIO_EIO_NOOP, 0, "" },
+        { "4b4AQID", 7, NGX_SOCKETIO_EIO_MESSAGE, 0, "b4AQID" },
+        { "bAQID", 4, NGX_SOCKETIO_EIO_MESSAGE, 1, "AQID" },
+        { "bAQIDBA==", 4, NGX_SOCKETIO_EIO_MESSAGE, 1, "AQIDBA==" },
+        { "b4AQID", 4, NGX_SOCKETIO_EIO_MESSAGE, 1, "4AQID" },
+        { "b", 4, NGX_SOCKETIO_EIO_MESSAGE, 1, "" },
+        { "b4AAT/", 3, NGX_SOCKETIO_EIO_MESSAGE, 1, "AAT/" },
+        { "b4", 3, NGX_SOCKETIO_EIO_MESSAGE, 1, "" },
+        { "b44AQI=", 3, NGX_SOCKETIO_EIO_MESSAGE, 1, "4AQI=" },
+        { "b2AQI=", 3, NGX_SOCKETIO_EIO_PING, 1, "AQI=" },
+        { "b0", 3, NGX_SOCKETIO_EIO_OPEN, 1, "" },
+        { "b6", 3, NGX_SOCKETIO_EIO_NOOP, 1, "" }
     };
+    static char  *bad3[] = { "b", "bAQID", "b7", "b/AAA", "bb4" };
 
-    for (i = 0; i < nelts(t); i++) {
-        len = strlen(t[i].text);
-        p = tap_copy(t[i].text, len);
+    for (i = 0; i < 2 * nelts(t); i++) {
+        k = i / 2;
+        revision = 3 + i % 2;
+
+        if (t[k].revisions != 7 && t[k].revisions != revision) {
+            continue;
+        }
+
+        len = strlen(t[k].text);
+        p = tap_copy(t[k].text, len);
         memset(&pkt, 0xff, sizeof(pkt));
 
-        ok(ngx_socketio_eio_parse(&pkt, p, p + len) == NGX_OK
-           && pkt.type == t[i].type && pkt.binary == t[i].binary
-           && is(&pkt.data, t[i].data), "packet %s", t[i].text);
+        ok(ngx_socketio_eio_parse(&pkt, p, p + len, revision) == NGX_OK
+           && pkt.type == t[k].type && pkt.binary == t[k].binary
+           && is(&pkt.data, t[k].data), "revision %u: packet %s",
+           (unsigned) revision, t[k].text);
+
+        free(p);
+    }
+
+    for (i = 0; i < nelts(bad3); i++) {
+        len = strlen(bad3[i]);
+        p = tap_copy(bad3[i], len);
+
+        ok(ngx_socketio_eio_parse(&pkt, p, p + len, 3) == NGX_ERROR,
+           "revision 3: not %s", bad3[i]);
 
         free(p);
     }
 
     p = tap_copy("", 0);
-    ok(ngx_socketio_eio_parse(&pkt, p, p) == NGX_ERROR, "nothing");
+    ok(ngx_socketio_eio_parse(&pkt, p, p, 3) == NGX_ERROR
+       && ngx_socketio_eio_parse(&pkt, p, p, 4) == NGX_ERROR, "nothing");
     free(p);
 
-    for (i = 0; i < 256; i++) {
-        text[0] = (char) i;
+    for (i = 0; i < 2 * 256; i++) {
+        revision = 3 + i % 2;
+        text[0] = (char) (i / 2);
         text[1] = '4';
         p = tap_copy(text, 2);
-        rc = ngx_socketio_eio_parse(&pkt, p, p + 2);
+        rc = ngx_socketio_eio_parse(&pkt, p, p + 2, revision);
 
-        ok(rc == (strchr("0123456b", (int) i) && i ? NGX_OK : NGX_ERROR),
-           "first byte %zu", i);
+        ok(rc == (memchr("0123456b", text[0], 8) ? NGX_OK : NGX_ERROR),
+           "revision %u: first byte %zu", (unsigned) revision, i / 2);
 
         free(p);
     }
@@ -223,8 +254,13 @@ test_open(void)
         "\"maxPayload\":1000000}",
         "0{\"sid\":\"lv_VI97HAXpY6yYWAAAC\",\"upgrades\":[\"websocket\"],"
         "\"pingInterval\":25000,\"pingTimeout\":20000,"
-        "\"maxPayload\":1000000}"
+        "\"maxPayload\":1000000}",
+        "0{\"sid\":\"lv_VI97HAXpY6yYWAAAC\",\"upgrades\":[],"
+        "\"pingInterval\":25000,\"pingTimeout\":20000}",
+        "0{\"sid\":\"lv_VI97HAXpY6yYWAAAC\",\"upgrades\":[\"websocket\"],"
+        "\"pingInterval\":25000,\"pingTimeout\":20000}"
     };
+    static size_t             lengths[] = { 107, 118, 86, 97 };
 
     memset(&o, 0, sizeof(o));
     ngx_str_set(&o.sid, "lv_VI97HAXpY6yYWAAAC");
@@ -232,8 +268,9 @@ test_open(void)
     o.ping_timeout = 20000;
     o.max_payload = 1000000;
 
-    for (i = 0; i < 2; i++) {
-        o.upgrade = i;
+    for (i = 0; i < 4; i++) {
+        o.upgrade = i & 1;
+        o.revision3 = i >> 1;
         len = ngx_socketio_eio_open(NULL, &o);
         p = malloc(len);
 
@@ -241,14 +278,14 @@ test_open(void)
            && ngx_socketio_eio_open(p, &o) == len
            && memcmp(p, packets[i], len) == 0
            && ngx_socketio_json_check(p + 1, p + len, 2) == NGX_OK,
-           "open, upgrade %zu", i);
+           "open, upgrade %zu, revision 3 %zu", i & 1, i >> 1);
+
+        /* as Node.js servers count it, 2 and 4 of Socket.IO */
+
+        ok(len == lengths[i], "length of the usual handshake");
 
         free(p);
     }
-
-    /* as a Node.js server counts it */
-
-    ok(len == 118, "Content-Length of the usual handshake");
 }
 
 
