@@ -100,6 +100,12 @@ size_t ngx_socketio_json_escape(u_char *p, u_char *src, size_t len);
 #define ngx_socketio_json_escape_len(src, len)                                \
     ngx_socketio_json_escape(NULL, src, len)
 
+/*
+ * JSON text, or a span of it, in ASCII: \uXXXX in place of other characters,
+ * two of them above U+FFFF; \ufffd for bytes that are not UTF-8.
+ */
+size_t ngx_socketio_json_ascii(u_char *p, u_char *src, size_t len);
+
 /* a number in decimal */
 size_t ngx_socketio_json_uint(u_char *p, uint64_t n);
 

@@ -84,6 +84,14 @@ ngx_uint_t ngx_socketio_sio_reserved(u_char *p, size_t len);
 
 
 /*
+ * Where the JSON text of a packet begins, last if there is none.  For packets
+ * that need no check, as they are our own; of others nothing outside of
+ * p..last is read.
+ */
+u_char *ngx_socketio_sio_json(u_char *p, u_char *last);
+
+
+/*
  * Writes everything that comes before the JSON text: "2", "51-/admin,13".
  * attachments count in binary types only; an nsp that is NULL, empty or "/"
  * is omitted.  Returns the length, and writes only if p is not NULL.

@@ -20,7 +20,6 @@
 
 
 static uint32_t ngx_socketio_utf8_lead(u_char ch);
-static u_char *ngx_socketio_utf8_ascii(u_char *p, u_char *last);
 
 
 ngx_int_t
@@ -65,6 +64,50 @@ ngx_socketio_utf8_check(uint32_t *state, u_char *p, u_char *last)
 }
 
 
+uint32_t
+ngx_socketio_utf8_decode(u_char **pos, u_char *last)
+{
+    u_char    *p;
+    uint32_t   s, code, need, low, high;
+
+    p = *pos;
+    code = *p++;
+
+    if (code < 0x80) {
+        *pos = p;
+        return code;
+    }
+
+    s = ngx_socketio_utf8_lead((u_char) code);
+    need = s & 0xff;
+    low = (s >> 8) & 0xff;
+    high = s >> 16;
+
+    if (need == 0 || (size_t) (last - p) < need) {
+        return NGX_SOCKETIO_UTF8_INVALID;
+    }
+
+    /* the first byte has one bit less for each byte that follows */
+
+    code &= 0x3f >> need;
+
+    while (need--) {
+
+        if (*p < low || *p > high) {
+            return NGX_SOCKETIO_UTF8_INVALID;
+        }
+
+        code = code << 6 | (*p++ & 0x3f);
+        low = 0x80;
+        high = 0xbf;
+    }
+
+    *pos = p;
+
+    return code;
+}
+
+
 /* the state after a first byte above 0x7f, 0 if there is no such first byte */
 
 static uint32_t
@@ -92,7 +135,7 @@ ngx_socketio_utf8_lead(u_char ch)
 }
 
 
-static u_char *
+u_char *
 ngx_socketio_utf8_ascii(u_char *p, u_char *last)
 {
     uint64_t  word;
@@ -112,4 +155,27 @@ ngx_socketio_utf8_ascii(u_char *p, u_char *last)
     }
 
     return p;
+}
+
+
+size_t
+ngx_socketio_utf8_units(u_char *p, u_char *last)
+{
+    size_t   n;
+    u_char  *end;
+
+    n = 0;
+
+    while (p < last) {
+        end = ngx_socketio_utf8_ascii(p, last);
+        n += end - p;
+
+        /* one for each first byte, two for those of 4 byte characters */
+
+        for (p = end; p < last && *p >= 0x80; p++) {
+            n += (*p >= 0xc0) + (*p >= 0xf0);
+        }
+    }
+
+    return n;
 }
