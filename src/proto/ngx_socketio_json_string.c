@@ -8,11 +8,13 @@
 
 
 #include "proto/ngx_socketio_json.h"
+#include "proto/ngx_socketio_utf8.h"
 
 
 static size_t ngx_socketio_json_unescape(u_char **pos, u_char *last,
     u_char *out);
 static size_t ngx_socketio_json_utf8(u_char *out, uint32_t code);
+static size_t ngx_socketio_json_unit(u_char *out, uint32_t unit);
 
 
 ngx_int_t
@@ -233,9 +235,8 @@ ngx_socketio_json_utf8(u_char *out, uint32_t code)
 size_t
 ngx_socketio_json_escape(u_char *p, u_char *src, size_t len)
 {
-    u_char         ch, out[6];
-    size_t         n, total;
-    static u_char  hex[] = "0123456789abcdef";
+    u_char  ch, out[6];
+    size_t  n, total;
 
     total = 0;
 
@@ -283,12 +284,7 @@ ngx_socketio_json_escape(u_char *p, u_char *src, size_t len)
             break;
 
         default:
-            out[1] = 'u';
-            out[2] = '0';
-            out[3] = '0';
-            out[4] = hex[ch >> 4];
-            out[5] = hex[ch & 0x0f];
-            n = 6;
+            n = ngx_socketio_json_unit(out, ch);
             break;
         }
 
@@ -300,6 +296,73 @@ ngx_socketio_json_escape(u_char *p, u_char *src, size_t len)
     }
 
     return total;
+}
+
+
+size_t
+ngx_socketio_json_ascii(u_char *p, u_char *src, size_t len)
+{
+    size_t    n, total;
+    u_char   *end, *last, out[12];
+    uint32_t  code;
+
+    total = 0;
+    last = src + len;
+
+    while (src < last) {
+        end = ngx_socketio_utf8_ascii(src, last);
+        n = end - src;
+        total += n;
+
+        if (p != NULL) {
+            p = ngx_cpymem(p, src, n);
+        }
+
+        src = end;
+
+        while (src < last && *src >= 0x80) {
+            code = ngx_socketio_utf8_decode(&src, last);
+
+            if (code == NGX_SOCKETIO_UTF8_INVALID) {
+                code = 0xfffd;
+                src++;
+            }
+
+            if (code > 0xffff) {
+                n = ngx_socketio_json_unit(out, 0xd7c0 + (code >> 10));
+                n += ngx_socketio_json_unit(out + n, 0xdc00 | (code & 0x3ff));
+
+            } else {
+                n = ngx_socketio_json_unit(out, code);
+            }
+
+            total += n;
+
+            if (p != NULL) {
+                p = ngx_cpymem(p, out, n);
+            }
+        }
+    }
+
+    return total;
+}
+
+
+/* writes a UTF-16 code unit as an escape sequence */
+
+static size_t
+ngx_socketio_json_unit(u_char *out, uint32_t unit)
+{
+    static u_char  hex[] = "0123456789abcdef";
+
+    out[0] = '\\';
+    out[1] = 'u';
+    out[2] = hex[unit >> 12];
+    out[3] = hex[(unit >> 8) & 0x0f];
+    out[4] = hex[(unit >> 4) & 0x0f];
+    out[5] = hex[unit & 0x0f];
+
+    return 6;
 }
 
 

@@ -44,6 +44,7 @@ static void ngx_socketio_sio_member(ngx_socketio_sio_objects_t *objects,
     ngx_uint_t n);
 static ngx_uint_t ngx_socketio_sio_num(u_char *p, u_char *last,
     ngx_uint_t n);
+static u_char *ngx_socketio_sio_digits(u_char *p, u_char *last);
 
 
 /* the events of the sockets and emitters of the JavaScript libraries */
@@ -441,6 +442,50 @@ ngx_socketio_sio_reserved(u_char *p, size_t len)
     }
 
     return 0;
+}
+
+
+u_char *
+ngx_socketio_sio_json(u_char *p, u_char *last)
+{
+    ngx_uint_t  type;
+
+    if (p == last) {
+        return last;
+    }
+
+    type = *p++ - '0';
+
+    if (ngx_socketio_sio_is_binary(type)) {
+        p = ngx_socketio_sio_digits(p, last);
+
+        if (p < last && *p == '-') {
+            p++;
+        }
+    }
+
+    if (p < last && *p == '/') {
+        p = memchr(p, ',', last - p);
+
+        if (p == NULL) {
+            return last;
+        }
+
+        p++;
+    }
+
+    return ngx_socketio_sio_digits(p, last);
+}
+
+
+static u_char *
+ngx_socketio_sio_digits(u_char *p, u_char *last)
+{
+    while (p < last && ngx_socketio_is_digit(*p)) {
+        p++;
+    }
+
+    return p;
 }
 
 
