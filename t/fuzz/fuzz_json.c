@@ -28,6 +28,7 @@
 static void fuzz_valid(u_char *p, u_char *last, ngx_str_t *path);
 static void fuzz_any(u_char *p, u_char *last, ngx_str_t *path);
 static void fuzz_escape(u_char *p, size_t len);
+static void fuzz_ascii(u_char *token, size_t len, u_char *p, size_t size);
 
 
 int
@@ -180,6 +181,29 @@ fuzz_escape(u_char *p, size_t len)
     must(len2 == len && memcmp(text, p, len) == 0);
     must(ngx_socketio_json_equal(token, token + n + 2, p, len));
 
+    if (ngx_socketio_json_check(token, token + n + 2, 0) == NGX_OK) {
+        fuzz_ascii(token, n + 2, p, len);
+    }
+
     free(token);
+    free(text);
+}
+
+
+/* a string token in ASCII is the same string */
+
+static void
+fuzz_ascii(u_char *token, size_t len, u_char *p, size_t size)
+{
+    size_t   n;
+    u_char  *text;
+
+    n = ngx_socketio_json_ascii(NULL, token, len);
+    text = malloc(n);
+
+    must(ngx_socketio_json_ascii(text, token, len) == n);
+    must(ngx_socketio_utf8_ascii(text, text + n) == text + n);
+    must(ngx_socketio_json_equal(text, text + n, p, size));
+
     free(text);
 }

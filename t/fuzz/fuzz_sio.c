@@ -38,7 +38,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     size_t                      len;
-    u_char                     *p;
+    u_char                     *p, *json;
     ngx_int_t                   rc;
     ngx_socketio_sio_packet_t   pkt;
     ngx_socketio_sio_limits_t   limits;
@@ -81,6 +81,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     (void) ngx_socketio_sio_placeholders(p, p + len, limits.attachments);
     (void) ngx_socketio_sio_reserved(p, len);
+
+    json = ngx_socketio_sio_json(p, p + len);
+    must(json >= p && json <= p + len);
 
     free(p);
 
@@ -237,6 +240,8 @@ fuzz_round_trip(ngx_socketio_sio_packet_t *pkt,
     must(fuzz_same(&again.data, &pkt->data));
     must(fuzz_same(&again.event, &pkt->event));
     must(fuzz_same(&again.args, &pkt->args));
+
+    must(ngx_socketio_sio_json(text, last) == text + len);
 
     if (pkt->data.len) {
         must(ngx_socketio_sio_placeholders(pkt->data.data,

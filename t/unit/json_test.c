@@ -7,7 +7,8 @@
 /*
  * JSON.  Fails if the checker takes what RFC 8259 does not or refuses what
  * it does, if a cut-off text passes, if the limit of depth is off by one, if
- * skipping ends elsewhere than the value, or if escapes do not round-trip.
+ * skipping ends elsewhere than the value, if escapes do not round-trip, or if
+ * JSON made ASCII is no longer the same value.
  */
 
 
@@ -366,6 +367,54 @@ test_escape(void)
 
 
 static void
+test_ascii(void)
+{
+    size_t         i, n, len;
+    u_char        *p, *out, *back;
+    static struct {
+        text_t      text;
+        text_t      ascii;
+        ngx_uint_t  invalid;
+    } t[] = {
+        { v(""), v(""), 0 },
+        { v("[\"plain\",1]"), v("[\"plain\",1]"), 0 },
+        { v("\"\xc2\x80\xc3\xa9\xdf\xbf\""), v("\"\\u0080\\u00e9\\u07ff\""), 0 },
+        { v("\"\xe2\x82\xac\xef\xbf\xbf\""), v("\"\\u20ac\\uffff\""), 0 },
+        { v("\"\xf0\x90\x80\x80\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf\""),
+          v("\"\\ud800\\udc00\\ud83d\\ude00\\udbff\\udfff\""), 0 },
+        { v("\"\\u00e9\\\\\xc3\xa9\""), v("\"\\u00e9\\\\\\u00e9\""), 0 },
+        { v("\"12345678\xc3\xa9" "12345678\""),
+          v("\"12345678\\u00e9" "12345678\""), 0 },
+        { v("\xff"), v("\\ufffd"), 1 },
+        { v("\xc3"), v("\\ufffd"), 1 },
+        { v("\xf0\x9f\x98"), v("\\ufffd\\ufffd\\ufffd"), 1 },
+        { v("\xe2\x82(\xc3\xa9"), v("\\ufffd\\ufffd(\\u00e9"), 1 }
+    };
+
+    for (i = 0; i < nelts(t); i++) {
+        p = tap_copy(t[i].text.text, t[i].text.len);
+        n = ngx_socketio_json_ascii(NULL, p, t[i].text.len);
+        out = malloc(n);
+
+        ok(n == t[i].ascii.len
+           && ngx_socketio_json_ascii(out, p, t[i].text.len) == n
+           && memcmp(out, t[i].ascii.text, n) == 0, "ASCII %zu", i);
+
+        if (!t[i].invalid && p[0] == '"') {
+            back = malloc(n);
+            ok(ngx_socketio_json_string(back, &len, out, out + n) == NGX_OK
+               && ngx_socketio_json_equal(p, p + t[i].text.len, back, len),
+               "ASCII %zu: the same string", i);
+            free(back);
+        }
+
+        free(out);
+        free(p);
+    }
+}
+
+
+static void
 test_pick(void)
 {
     size_t         i;
@@ -494,6 +543,7 @@ main(void)
     test_skip();
     test_string();
     test_escape();
+    test_ascii();
     test_pick();
     test_number();
 

@@ -359,6 +359,60 @@ test_header(void)
 }
 
 
+static void
+test_json(void)
+{
+    size_t         i, k, at, len;
+    u_char        *p;
+    char           text[64];
+    static struct {
+        const char  *header;
+        const char  *json;
+    } t[] = {
+        { "", "" },
+        { "0", "" },
+        { "0", "{\"sid\":\"a,b\"}" },
+        { "0/custom,", "" },
+        { "0/admin?token=1-2&x=/,", "" },
+        { "0/custom", "" },
+        { "1/custom,", "" },
+        { "2", "[\"1-\",\"/a,1[\"]" },
+        { "20", "[5]" },
+        { "212", "[\"x\"]" },
+        { "2/\xc3\xa9,7", "[\"\xc3\xa9\"]" },
+        { "3/custom,9007199254740991", "[]" },
+        { "4/deny,", "{\"message\":\"no\"}" },
+        { "4", "\"no\"" },
+        { "51-", "[{\"_placeholder\":true,\"num\":0}]" },
+        { "52-/admin,13", "[1,2]" },
+        { "610-5", "[-1]" }
+    };
+
+    for (i = 0; i < nelts(t); i++) {
+        len = snprintf(text, sizeof(text), "%s%s", t[i].header, t[i].json);
+        p = tap_copy(text, len);
+
+        ok(ngx_socketio_sio_json(p, p + len) == p + strlen(t[i].header),
+           "the JSON of \"%s\"", text);
+
+        free(p);
+
+        /* cut off anywhere: within, for the sanitizer to see */
+
+        for (k = 0; k <= len; k++) {
+            p = tap_copy(text, k);
+            at = ngx_socketio_sio_json(p, p + k) - p;
+
+            if (at > k || at > strlen(t[i].header)) {
+                ok(0, "the JSON of %zu bytes of \"%s\"", k, text);
+            }
+
+            free(p);
+        }
+    }
+}
+
+
 #define P(rest)  "{\"_placeholder\":true," rest "}"
 
 
@@ -498,6 +552,7 @@ main(void)
     test_bad();
     test_limits();
     test_header();
+    test_json();
     test_placeholders();
     test_reserved();
 

@@ -7,7 +7,8 @@
 /*
  * UTF-8.  Fails if a range of RFC 3629, 4 is off by one, if a bad byte is
  * noticed later than it could be, if the state between pieces loses
- * anything, or if the fast path for ASCII reads or skips too much.
+ * anything, if the fast path for ASCII reads or skips too much, or if a
+ * character is decoded or counted as another one.
  */
 
 
@@ -131,10 +132,40 @@ pieces(const char *text, size_t len, size_t i, size_t j)
 }
 
 
+static size_t
+encode(u_char *b, uint32_t c)
+{
+    if (c < 0x80) {
+        b[0] = c;
+        return 1;
+    }
+
+    if (c < 0x800) {
+        b[0] = 0xc0 + c / 64;
+        b[1] = 0x80 + c % 64;
+        return 2;
+    }
+
+    if (c < 0x10000) {
+        b[0] = 0xe0 + c / 4096;
+        b[1] = 0x80 + c / 64 % 64;
+        b[2] = 0x80 + c % 64;
+        return 3;
+    }
+
+    b[0] = 0xf0 + c / 262144;
+    b[1] = 0x80 + c / 4096 % 64;
+    b[2] = 0x80 + c / 64 % 64;
+    b[3] = 0x80 + c % 64;
+    return 4;
+}
+
+
 static void
 make_begins(void)
 {
     u_char    b[4];
+    size_t    len;
     uint32_t  c;
 
     for (c = 0x80; c < 0x110000; c++) {
@@ -143,27 +174,14 @@ make_begins(void)
             continue;
         }
 
-        if (c < 0x800) {
-            b[0] = 0xc0 + c / 64;
-            b[1] = 0x80 + c % 64;
-            begins2[b[0] * 256 + b[1]] = 2;
-
-        } else if (c < 0x10000) {
-            b[0] = 0xe0 + c / 4096;
-            b[1] = 0x80 + c / 64 % 64;
-            b[2] = 0x80 + c % 64;
-            begins2[b[0] * 256 + b[1]] = 1;
-            begins3[(b[0] * 256 + b[1]) * 256 + b[2]] = 2;
-
-        } else {
-            b[0] = 0xf0 + c / 262144;
-            b[1] = 0x80 + c / 4096 % 64;
-            b[2] = 0x80 + c / 64 % 64;
-            begins2[b[0] * 256 + b[1]] = 1;
-            begins3[(b[0] * 256 + b[1]) * 256 + b[2]] = 1;
-        }
+        len = encode(b, c);
 
         begins1[b[0]] = 1;
+        begins2[b[0] * 256 + b[1]] = (len == 2) ? 2 : 1;
+
+        if (len > 2) {
+            begins3[(b[0] * 256 + b[1]) * 256 + b[2]] = (len == 3) ? 2 : 1;
+        }
     }
 }
 
@@ -220,6 +238,116 @@ reference(u_char *p, size_t len)
 }
 
 
+/* whether the first character is decoded if and only if there is one */
+
+static int
+decodes(u_char *b, size_t len)
+{
+    size_t     n;
+    u_char    *p, *q;
+    uint32_t   c;
+    ngx_int_t  rc;
+
+    rc = NGX_AGAIN;
+
+    for (n = 1; n <= len; n++) {
+        rc = reference(b, n);
+
+        if (rc != INCOMPLETE) {
+            break;
+        }
+    }
+
+    p = tap_copy(b, len);
+    q = p;
+    c = ngx_socketio_utf8_decode(&q, p + len);
+    len = q - p;
+    free(p);
+
+    return c == NGX_SOCKETIO_UTF8_INVALID ? rc != NGX_OK && len == 0
+                                          : rc == NGX_OK && len == n;
+}
+
+
+static void
+test_decode(void)
+{
+    u_char    b[4], *p;
+    size_t    len;
+    uint32_t  c, bad;
+
+    bad = 0;
+
+    for (c = 0; c < 0x110000; c++) {
+
+        if (c >= 0xd800 && c <= 0xdfff) {
+            continue;
+        }
+
+        len = encode(b, c);
+        p = b;
+
+        bad += ngx_socketio_utf8_decode(&p, b + len) != c || p != b + len;
+        bad += ngx_socketio_utf8_units(b, b + len) != (c < 0x10000 ? 1 : 2);
+        bad += ngx_socketio_utf8_ascii(b, b + len) != (len == 1 ? b + 1 : b);
+    }
+
+    ok(bad == 0, "all characters are decoded and counted");
+}
+
+
+/* how much is ASCII, how long all is, and that pieces add up */
+
+static void
+units(const char *text, size_t len, size_t expected)
+{
+    size_t   i, good, n;
+    u_char  *p, *first, *second;
+
+    p = tap_copy(text, len);
+
+    for (n = 0; n < len && p[n] < 0x80; n++) { /* void */ }
+
+    ok(ngx_socketio_utf8_ascii(p, p + len) == p + n, "%s: its ASCII", text);
+    ok(ngx_socketio_utf8_units(p, p + len) == expected,
+       "eio 79: %s is %zu units", text, expected);
+
+    good = 1;
+
+    for (i = 0; i <= len; i++) {
+        first = tap_copy(text, i);
+        second = tap_copy(text + i, len - i);
+        good &= ngx_socketio_utf8_units(first, first + i)
+                + ngx_socketio_utf8_units(second, second + len - i)
+                == expected;
+        free(first);
+        free(second);
+    }
+
+    ok(good, "%s: in any two pieces", text);
+
+    free(p);
+}
+
+
+#define u(text, n)  units(text, sizeof(text) - 1, n)
+
+
+static void
+test_units(void)
+{
+    u("", 0);
+    u("a", 1);
+    u("12345678", 8);
+    u("123456789", 9);
+    u("\xc3\xa9", 1);
+    u("\xe2\x82\xac", 1);
+    u("\xf0\x9f\x98\x80", 2);
+    u("4a\xe2\x82\xac\xf0\x9f\x98\x80", 5);
+    u("12345678\xc3\xa9" "12345678\xf0\x9f\x98\x80" "1234567", 26);
+}
+
+
 static void
 test_reference(void)
 {
@@ -242,6 +370,7 @@ test_reference(void)
         len = n < 256 ? 1 : 2;
         state = 0;
         differ += result(&state, b, b + len) != reference(b, len);
+        differ += !decodes(b, len);
     }
 
     ok(differ == 0, "all of 1 and 2 bytes as the reference says");
@@ -256,6 +385,7 @@ test_reference(void)
         len = 3 + n % 2;
         state = 0;
         differ += result(&state, b, b + len) != reference(b, len);
+        differ += !decodes(b, len);
     }
 
     ok(differ == 0, "3 and 4 bytes of every edge as the reference says");
@@ -305,6 +435,8 @@ main(void)
 
     test_offsets();
     test_reference();
+    test_decode();
+    test_units();
 
     return tap_done();
 }
