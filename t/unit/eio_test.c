@@ -7,9 +7,10 @@
 /*
  * Engine.IO packets of both revisions, and what is of revision 4.  Fails if a
  * type is taken that does not exist, if a binary packet is taken for one of
- * the other revision, if a payload yields a packet after a bad one or loses one before it, if the end
- * of a payload is mistaken for an empty packet or the reverse, or if the
- * bytes of errors and of the open packet differ from those that servers send.
+ * the other revision, if a payload yields a packet after a bad one or loses
+ * one before it, if the end of a payload is mistaken for an empty packet or
+ * the reverse, or if the bytes of errors and of the open packet differ from
+ * those that servers send.
  */
 
 

@@ -378,7 +378,8 @@ test_ascii(void)
     } t[] = {
         { v(""), v(""), 0 },
         { v("[\"plain\",1]"), v("[\"plain\",1]"), 0 },
-        { v("\"\xc2\x80\xc3\xa9\xdf\xbf\""), v("\"\\u0080\\u00e9\\u07ff\""), 0 },
+        { v("\"\xc2\x80\xc3\xa9\xdf\xbf\""),
+          v("\"\\u0080\\u00e9\\u07ff\""), 0 },
         { v("\"\xe2\x82\xac\xef\xbf\xbf\""), v("\"\\u20ac\\uffff\""), 0 },
         { v("\"\xf0\x90\x80\x80\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf\""),
           v("\"\\ud800\\udc00\\ud83d\\ude00\\udbff\\udfff\""), 0 },
