@@ -54,9 +54,8 @@ u_char *ngx_socketio_form_decode(u_char *dst, u_char *p, u_char *last);
  *
  * These return the length of their output and write it only if p is not
  * NULL.  *state is 0 before the first piece and kept between the pieces,
- * which may end anywhere, even within a character; who measures first does
- * so with a state of its own.  With all pieces measured and written alike
- * the sums are the same, not those of single pieces.
+ * which may end anywhere, even within a character.  Who measures first does
+ * so with a state of its own, over the same pieces.
  *
  * A piece of n bytes has at most 6 * n + 2 bytes of output.  Together they
  * are what JSON.stringify() writes, with U+2028 and U+2029 escaped, too, as
