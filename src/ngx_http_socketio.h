@@ -23,6 +23,9 @@
 #define NGX_HTTP_SOCKETIO_POLLING    0x0001
 #define NGX_HTTP_SOCKETIO_WEBSOCKET  0x0002
 
+#define NGX_HTTP_SOCKETIO_EIO3       0x0001
+#define NGX_HTTP_SOCKETIO_EIO4       0x0002
+
 #define NGX_HTTP_SOCKETIO_JSON_DEPTH     64
 #define NGX_HTTP_SOCKETIO_HANDSHAKE_MAX  4096
 #define NGX_HTTP_SOCKETIO_DATA_MAX       4096
@@ -83,6 +86,8 @@ struct ngx_http_socketio_loc_conf_s {
     ngx_array_t                *headers;    /* ngx_http_socketio_header_t */
 
     ngx_uint_t                  transports;
+    ngx_uint_t                  revisions;  /* of Engine.IO */
+    ngx_uint_t                  raw;        /* "socketio_protocol engine.io" */
     ngx_msec_t                  ping_interval;
     ngx_msec_t                  ping_timeout;
     ngx_msec_t                  upgrade_timeout;

@@ -44,6 +44,19 @@ static ngx_conf_enum_t  ngx_http_socketio_connect_fail[] = {
 };
 
 
+static ngx_conf_bitmask_t  ngx_http_socketio_revisions[] = {
+    { ngx_string("3"), NGX_HTTP_SOCKETIO_EIO3 },
+    { ngx_string("4"), NGX_HTTP_SOCKETIO_EIO4 },
+    { ngx_null_string, 0 }
+};
+
+static ngx_conf_enum_t  ngx_http_socketio_protocol[] = {
+    { ngx_string("socket.io"), 0 },
+    { ngx_string("engine.io"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
 ngx_command_t  ngx_http_socketio_commands[] = {
 
     { ngx_string("socketio_zone"),
@@ -132,10 +145,17 @@ ngx_command_t  ngx_http_socketio_commands[] = {
 
     { ngx_string("socketio_eio"),
       NGX_HTTP_SOCKETIO_ANY_CONF|NGX_CONF_TAKE12,
-      ngx_http_socketio_conf_eio,
+      ngx_conf_set_bitmask_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_socketio_loc_conf_t, revisions),
+      &ngx_http_socketio_revisions },
+
+    { ngx_string("socketio_protocol"),
+      NGX_HTTP_SOCKETIO_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_socketio_loc_conf_t, raw),
+      &ngx_http_socketio_protocol },
 
     { ngx_string("socketio_ping_interval"),
       NGX_HTTP_SOCKETIO_ANY_CONF|NGX_CONF_TAKE1,

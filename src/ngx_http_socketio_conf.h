@@ -42,8 +42,6 @@ char *ngx_http_socketio_conf_namespaces(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_socketio_conf_transports(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-char *ngx_http_socketio_conf_eio(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 char *ngx_http_socketio_conf_queue(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_socketio_conf_origins(ngx_conf_t *cf, ngx_command_t *cmd,

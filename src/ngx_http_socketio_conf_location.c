@@ -295,37 +295,6 @@ ngx_http_socketio_conf_transports(ngx_conf_t *cf, ngx_command_t *cmd,
 
 
 char *
-ngx_http_socketio_conf_eio(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_str_t   *value;
-    ngx_uint_t   i;
-
-    value = cf->args->elts;
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        if (ngx_strcmp(value[i].data, "3") == 0) {
-            return ngx_http_socketio_conf_error(cf, &value[i],
-                           "(clients of Socket.IO 1.x and 2.x) is not "
-                           "supported yet");
-        }
-
-        if (ngx_strcmp(value[i].data, "4") != 0) {
-            return ngx_http_socketio_conf_error(cf, &value[i],
-                                                "is no protocol revision");
-        }
-
-        if (i == 2) {
-            return ngx_http_socketio_conf_error(cf, &value[i],
-                                                "is duplicate");
-        }
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-char *
 ngx_http_socketio_init_main_conf(ngx_conf_t *cf, void *conf)
 {
     ngx_http_socketio_main_conf_t *smcf = conf;

@@ -41,6 +41,7 @@ ngx_http_socketio_create_loc_conf(ngx_conf_t *cf)
      *     conf->ctx = NULL;
      *     conf->path = { 0, NULL };
      *     conf->transports = 0;
+     *     conf->revisions = 0;
      *     conf->publish = NULL;
      *     conf->bearers = NULL;
      *     conf->open = 0;
@@ -52,6 +53,7 @@ ngx_http_socketio_create_loc_conf(ngx_conf_t *cf)
     conf->origins = NGX_CONF_UNSET_PTR;
     conf->headers = NGX_CONF_UNSET_PTR;
 
+    conf->raw = NGX_CONF_UNSET_UINT;
     conf->ping_interval = NGX_CONF_UNSET_MSEC;
     conf->ping_timeout = NGX_CONF_UNSET_MSEC;
     conf->upgrade_timeout = NGX_CONF_UNSET_MSEC;
@@ -194,6 +196,12 @@ ngx_http_socketio_merge_values(ngx_conf_t *cf,
                            : NGX_HTTP_SOCKETIO_POLLING
                              |NGX_HTTP_SOCKETIO_WEBSOCKET;
     }
+
+    ngx_conf_merge_bitmask_value(conf->revisions, prev->revisions,
+                                 (NGX_CONF_BITMASK_SET
+                                  |NGX_HTTP_SOCKETIO_EIO3
+                                  |NGX_HTTP_SOCKETIO_EIO4));
+    ngx_conf_merge_uint_value(conf->raw, prev->raw, 0);
 
     ngx_conf_merge_msec_value(conf->ping_interval, prev->ping_interval,
                               25000);

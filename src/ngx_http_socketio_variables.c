@@ -44,6 +44,10 @@ static ngx_http_socketio_variable_t  ngx_http_socketio_variables[] = {
     { ngx_string("socketio_attachments"),
       ngx_http_socketio_event_offset(attachments), -1, ngx_string("[]") },
 
+    { ngx_string("socketio_message"),
+      ngx_http_socketio_event_offset(message), -1,
+      ngx_string("\"text\":\"\"") },
+
     { ngx_string("socketio_data"),
       ngx_http_socketio_event_offset(data), -1, ngx_string("null") },
 

@@ -16,8 +16,14 @@
 static ngx_int_t ngx_http_socketio_client_fault(
     ngx_http_socketio_client_t *client, ngx_socketio_eio_event_e event,
     char *what);
+static ngx_int_t ngx_http_socketio_client_control(
+    ngx_http_socketio_client_t *client, ngx_uint_t type);
+static ngx_int_t ngx_http_socketio_client_raw(
+    ngx_http_socketio_client_t *client, ngx_uint_t kind, ngx_str_t *data);
 static ngx_int_t ngx_http_socketio_client_message(
     ngx_http_socketio_client_t *client, u_char *p, u_char *last);
+static ngx_int_t ngx_http_socketio_client_split(
+    ngx_http_socketio_client_t *client, ngx_socketio_sio_packet_t *pkt);
 static ngx_int_t ngx_http_socketio_client_connect(
     ngx_http_socketio_client_t *client, ngx_socketio_sio_packet_t *pkt);
 static ngx_int_t ngx_http_socketio_client_refuse(
@@ -28,6 +34,11 @@ static ngx_int_t ngx_http_socketio_client_result(
     ngx_http_socketio_client_t *client, ngx_int_t rc);
 
 
+/* where raw sessions are: no namespace of Socket.IO is without a slash */
+
+ngx_str_t  ngx_http_socketio_raw_nsp = ngx_string("engine.io");
+
+
 ngx_int_t
 ngx_http_socketio_client_text(ngx_http_socketio_client_t *client, u_char *p,
     u_char *last)
@@ -35,13 +46,18 @@ ngx_http_socketio_client_text(ngx_http_socketio_client_t *client, u_char *p,
     size_t                      len;
     u_char                     *raw;
     ngx_int_t                   rc;
-    ngx_socketio_eio_event_e    event;
     ngx_socketio_eio_packet_t   pkt;
 
-    if (ngx_socketio_eio_parse(&pkt, p, last, 4) != NGX_OK) {
+    if (ngx_socketio_eio_parse(&pkt, p, last, client->peer.revision)
+        != NGX_OK)
+    {
         return ngx_http_socketio_client_fault(client,
                                               NGX_SOCKETIO_EIO_EV_PARSE_ERROR,
                                               "malformed Engine.IO packet");
+    }
+
+    if (pkt.type != NGX_SOCKETIO_EIO_MESSAGE) {
+        return ngx_http_socketio_client_control(client, pkt.type);
     }
 
     if (pkt.binary) {
@@ -64,11 +80,41 @@ ngx_http_socketio_client_text(ngx_http_socketio_client_t *client, u_char *p,
         return rc;
     }
 
-    switch (pkt.type) {
+    if (client->peer.raw) {
+        return ngx_http_socketio_client_raw(client, NGX_SOCKETIO_EVENT_TEXT,
+                                            &pkt.data);
+    }
 
-    case NGX_SOCKETIO_EIO_MESSAGE:
-        return ngx_http_socketio_client_message(client, pkt.data.data,
-                                             pkt.data.data + pkt.data.len);
+    return ngx_http_socketio_client_message(client, pkt.data.data,
+                                            pkt.data.data + pkt.data.len);
+}
+
+
+ngx_int_t
+ngx_http_socketio_client_typed(ngx_http_socketio_client_t *client, u_char *p,
+    size_t len)
+{
+    if (len == 0 || *p > NGX_SOCKETIO_EIO_NOOP) {
+        return ngx_http_socketio_client_fault(client,
+                                              NGX_SOCKETIO_EIO_EV_PARSE_ERROR,
+                                              "malformed Engine.IO packet");
+    }
+
+    if (*p != NGX_SOCKETIO_EIO_MESSAGE) {
+        return ngx_http_socketio_client_control(client, *p);
+    }
+
+    return ngx_http_socketio_client_binary(client, p + 1, len - 1);
+}
+
+
+static ngx_int_t
+ngx_http_socketio_client_control(ngx_http_socketio_client_t *client,
+    ngx_uint_t type)
+{
+    ngx_socketio_eio_event_e  event;
+
+    switch (type) {
 
     case NGX_SOCKETIO_EIO_CLOSE:
         event = NGX_SOCKETIO_EIO_EV_CLOSE;
@@ -97,11 +143,39 @@ ngx_http_socketio_client_binary(ngx_http_socketio_client_t *client, u_char *p,
     size_t len)
 {
     ngx_int_t  rc;
+    ngx_str_t  data;
+
+    if (client->peer.raw) {
+        data.len = len;
+        data.data = p;
+        return ngx_http_socketio_client_raw(client, NGX_SOCKETIO_EVENT_BINARY,
+                                            &data);
+    }
 
     rc = ngx_socketio_incoming_attachment(client->zone, &client->id, p, len,
                                           ngx_current_msec);
 
     return ngx_http_socketio_client_result(client, rc);
+}
+
+
+/* a message of a session without Socket.IO, which has one socket */
+
+static ngx_int_t
+ngx_http_socketio_client_raw(ngx_http_socketio_client_t *client,
+    ngx_uint_t kind, ngx_str_t *data)
+{
+    ngx_socketio_incoming_t  in;
+
+    ngx_memzero(&in, sizeof(ngx_socketio_incoming_t));
+
+    in.kind = kind;
+    in.body = *data;
+    ngx_socketio_name_set(&in.nsp, &ngx_http_socketio_raw_nsp);
+
+    return ngx_http_socketio_client_result(client,
+                      ngx_socketio_incoming(client->zone, &client->id, &in,
+                                            ngx_current_msec));
 }
 
 
@@ -157,10 +231,10 @@ ngx_http_socketio_client_message(ngx_http_socketio_client_t *client,
 
     limits.attachments = client->conf->max_attachments;
     limits.depth = NGX_HTTP_SOCKETIO_JSON_DEPTH;
-    limits.revision = 5;
+    limits.revision = (client->peer.revision == 3) ? 4 : 5;
 
     if (ngx_socketio_sio_parse(&pkt, p, last, &limits) != NGX_OK
-        || pkt.nsp.len > NGX_HTTP_SOCKETIO_NAME_MAX
+        || ngx_http_socketio_client_split(client, &pkt) != NGX_OK
         || (pkt.attachments
             && ngx_socketio_sio_placeholders(pkt.data.data,
                                              pkt.data.data + pkt.data.len,
@@ -206,6 +280,67 @@ ngx_http_socketio_client_message(ngx_http_socketio_client_t *client,
 }
 
 
+/*
+ * A CONNECT of revision 3 has the query of its namespace behind the name
+ * (socket.io, 3): it becomes the data.  NGX_OK, NGX_ERROR: too long.
+ */
+
+static ngx_int_t
+ngx_http_socketio_client_split(ngx_http_socketio_client_t *client,
+    ngx_socketio_sio_packet_t *pkt)
+{
+    u_char  *p, *last;
+
+    if (client->peer.revision == 3 && pkt->type == NGX_SOCKETIO_SIO_CONNECT) {
+
+        last = pkt->nsp.data + pkt->nsp.len;
+        p = ngx_strlchr(pkt->nsp.data, last, '?');
+
+        pkt->data.data = p ? p + 1 : last;
+        pkt->data.len = last - pkt->data.data;
+
+        if (p) {
+            pkt->nsp.len = p - pkt->nsp.data;
+        }
+
+        if (pkt->data.len > NGX_HTTP_SOCKETIO_HANDSHAKE_MAX) {
+            return NGX_ERROR;
+        }
+    }
+
+    return (pkt->nsp.len > NGX_HTTP_SOCKETIO_NAME_MAX) ? NGX_ERROR : NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_socketio_client_open(ngx_http_socketio_client_t *client)
+{
+    ngx_socketio_sio_packet_t  pkt;
+
+    if (!client->peer.raw && client->peer.revision != 3) {
+        return NGX_OK;
+    }
+
+    ngx_memzero(&pkt, sizeof(ngx_socketio_sio_packet_t));
+
+    if (client->peer.raw) {
+        pkt.nsp = ngx_http_socketio_raw_nsp;
+
+    } else {
+        ngx_str_set(&pkt.nsp, "/");
+    }
+
+    if (ngx_http_socketio_client_connect(client, &pkt) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    ngx_socketio_end(client->zone, &client->id,
+                     NGX_SOCKETIO_REASON_FORCED_SERVER, ngx_current_msec);
+
+    return NGX_ERROR;
+}
+
+
 static ngx_int_t
 ngx_http_socketio_client_connect(ngx_http_socketio_client_t *client,
     ngx_socketio_sio_packet_t *pkt)
@@ -214,7 +349,9 @@ ngx_http_socketio_client_connect(ngx_http_socketio_client_t *client,
     ngx_int_t                rc;
     ngx_socketio_incoming_t  in;
 
-    if (!ngx_http_socketio_client_nsp(client->conf, &pkt->nsp)) {
+    if (!client->peer.raw
+        && !ngx_http_socketio_client_nsp(client->conf, &pkt->nsp))
+    {
         return ngx_http_socketio_client_refuse(client, &pkt->nsp,
                                                "Invalid namespace");
     }
@@ -245,9 +382,9 @@ ngx_http_socketio_client_connect(ngx_http_socketio_client_t *client,
 
         ngx_socketio_socket_text(text, &in.socket, in.secret);
 
-        rc = ngx_http_socketio_client_accept(client->zone, &in.socket, text,
-                                             &pkt->nsp, NULL, 0, NULL,
-                                             client->log);
+        rc = ngx_http_socketio_client_accept(client->zone, &in.socket,
+                                             &client->peer, text, &pkt->nsp,
+                                             NULL, 0, NULL, client->log);
 
         return (rc == NGX_ERROR) ? NGX_DONE : NGX_OK;
     }
@@ -262,19 +399,15 @@ static ngx_int_t
 ngx_http_socketio_client_refuse(ngx_http_socketio_client_t *client,
     ngx_str_t *nsp, char *why)
 {
-    ngx_int_t                    rc;
-    ngx_str_t                    frames;
-    ngx_http_socketio_packet_t   packet;
-    u_char                       json[64];
+    ngx_int_t   rc;
+    ngx_str_t   message, frames;
+    u_char      json[64];
 
-    ngx_memzero(&packet, sizeof(ngx_http_socketio_packet_t));
+    message.data = json;
+    message.len = ngx_sprintf(json, "\"%s\"", why) - json;
 
-    packet.type = NGX_SOCKETIO_SIO_CONNECT_ERROR;
-    packet.nsp = *nsp;
-    packet.json.data = json;
-    packet.json.len = ngx_sprintf(json, "{\"message\":\"%s\"}", why) - json;
-
-    frames = ngx_http_socketio_frames_alloc(&packet, client->log);
+    frames = ngx_http_socketio_error_frames(&client->peer, nsp, &message, NULL,
+                                            client->log);
     if (frames.data == NULL) {
         return NGX_AGAIN;
     }

@@ -22,6 +22,7 @@
 typedef struct {
     ngx_socketio_zone_t            *zone;
     ngx_socketio_id_t               id;
+    ngx_socketio_peer_t             peer;   /* its revision, and raw */
     ngx_http_socketio_loc_conf_t   *conf;
     ngx_log_t                      *log;
 
@@ -35,9 +36,16 @@ typedef struct {
 
 
 /*
- * One Engine.IO packet in text form ("4...", "3", "b..."), or the payload of
- * a binary websocket message.  The text may be written to (base64 is decoded
- * in place).
+ * A new session: one of revision 3 is connected to "/" without asking for it,
+ * and a raw one to its backend.  NGX_OK; NGX_ERROR: logged, the session has
+ * been closed.
+ */
+ngx_int_t ngx_http_socketio_client_open(ngx_http_socketio_client_t *client);
+
+/*
+ * One Engine.IO packet in text form ("4...", "3", "b..."); one with its type
+ * as a number in the first byte, as revision 3 has it in binary payloads and
+ * frames; or the data of a binary message.
  *
  * NGX_OK     done; read on
  * NGX_AGAIN  nothing has happened: the inbox or the zone is full; stop
@@ -46,6 +54,8 @@ typedef struct {
  */
 ngx_int_t ngx_http_socketio_client_text(ngx_http_socketio_client_t *client,
     u_char *p, u_char *last);
+ngx_int_t ngx_http_socketio_client_typed(ngx_http_socketio_client_t *client,
+    u_char *p, size_t len);
 ngx_int_t ngx_http_socketio_client_binary(ngx_http_socketio_client_t *client,
     u_char *p, size_t len);
 
@@ -63,6 +73,8 @@ typedef struct {
     uint64_t                        ack;    /* id + 1; 0: none */
     ngx_str_t                      *attachments;    /* raw */
     ngx_uint_t                      nattachments;
+    unsigned                        raw:1;  /* no header: json is any text, or
+                                               the attachment is all */
 } ngx_http_socketio_packet_t;
 
 size_t ngx_http_socketio_frames(u_char *p, ngx_http_socketio_packet_t *packet);
@@ -70,15 +82,22 @@ size_t ngx_http_socketio_frames(u_char *p, ngx_http_socketio_packet_t *packet);
 ngx_str_t ngx_http_socketio_frames_alloc(ngx_http_socketio_packet_t *packet,
     ngx_log_t *log);
 
-/* 40{"sid":...}, 44{"message":...,"data":...}; NGX_OK, ... as store's emit.h */
+/*
+ * 40{"sid":...}, 44{"message":...,"data":...}, or what the peer understands
+ * instead; NGX_OK, ... as store's emit.h
+ */
 ngx_int_t ngx_http_socketio_client_accept(ngx_socketio_zone_t *zone,
-    ngx_socketio_id_t *socket, u_char *text, ngx_str_t *nsp,
-    ngx_socketio_name_t *rooms, ngx_uint_t nrooms, ngx_str_t *data,
-    ngx_log_t *log);
+    ngx_socketio_id_t *socket, ngx_socketio_peer_t *peer, u_char *text,
+    ngx_str_t *nsp, ngx_socketio_name_t *rooms, ngx_uint_t nrooms,
+    ngx_str_t *data, ngx_log_t *log);
 /* message and data are JSON; data may be empty */
 ngx_int_t ngx_http_socketio_client_reject(ngx_socketio_zone_t *zone,
-    ngx_socketio_id_t *socket, ngx_str_t *nsp, ngx_str_t *message,
-    ngx_str_t *data, ngx_uint_t heard, ngx_log_t *log);
+    ngx_socketio_id_t *socket, ngx_socketio_peer_t *peer, ngx_str_t *nsp,
+    ngx_str_t *message, ngx_str_t *data, ngx_uint_t heard, ngx_log_t *log);
+
+/* 44 as above; free with ngx_free(), NULL data: no memory */
+ngx_str_t ngx_http_socketio_error_frames(ngx_socketio_peer_t *peer,
+    ngx_str_t *nsp, ngx_str_t *message, ngx_str_t *data, ngx_log_t *log);
 
 /* the hook that gets the events of a namespace; NULL: none */
 ngx_http_socketio_hook_t *ngx_http_socketio_client_hook(
@@ -89,6 +108,9 @@ ngx_uint_t ngx_http_socketio_client_nsp(ngx_http_socketio_loc_conf_t *conf,
 
 /* from the kernel, for what nobody may guess; NGX_OK, NGX_ERROR: logged */
 ngx_int_t ngx_http_socketio_random(u_char *p, size_t len, ngx_log_t *log);
+
+
+extern ngx_str_t  ngx_http_socketio_raw_nsp;
 
 
 #endif /* _NGX_HTTP_SOCKETIO_CLIENT_H_INCLUDED_ */

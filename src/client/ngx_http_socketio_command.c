@@ -12,6 +12,10 @@
 #define NGX_HTTP_SOCKETIO_COMMAND_PUBLISH  0x02
 #define NGX_HTTP_SOCKETIO_COMMAND_BOTH     0x03
 
+/* of one protocol alone; others are of both */
+#define NGX_HTTP_SOCKETIO_COMMAND_SIO      0x04
+#define NGX_HTTP_SOCKETIO_COMMAND_RAW      0x08
+
 #define NGX_HTTP_SOCKETIO_COMMAND_POOL     4096
 
 /* the length of a message has 32 bits */
@@ -29,6 +33,9 @@ static ngx_int_t ngx_http_socketio_command_do(ngx_http_socketio_run_t *run);
 static ngx_http_socketio_command_op_t *ngx_http_socketio_command_op(
     ngx_http_socketio_run_t *run);
 static ngx_int_t ngx_http_socketio_command_emit(ngx_http_socketio_run_t *run);
+static ngx_int_t ngx_http_socketio_command_send(ngx_http_socketio_run_t *run);
+static ngx_int_t ngx_http_socketio_command_give(ngx_http_socketio_run_t *run,
+    ngx_str_t *frames);
 static ngx_int_t ngx_http_socketio_command_join(ngx_http_socketio_run_t *run);
 static ngx_int_t ngx_http_socketio_command_leave(
     ngx_http_socketio_run_t *run);
@@ -42,10 +49,12 @@ static ngx_int_t ngx_http_socketio_command_count(
 
 
 static ngx_http_socketio_command_op_t  ngx_http_socketio_command_ops[] = {
-    { "emit", NGX_HTTP_SOCKETIO_COMMAND_BOTH,
+    { "emit", NGX_HTTP_SOCKETIO_COMMAND_BOTH|NGX_HTTP_SOCKETIO_COMMAND_SIO,
       ngx_http_socketio_command_emit },
-    { "ack", NGX_HTTP_SOCKETIO_COMMAND_HOOK,
+    { "ack", NGX_HTTP_SOCKETIO_COMMAND_HOOK|NGX_HTTP_SOCKETIO_COMMAND_SIO,
       ngx_http_socketio_command_ack },
+    { "send", NGX_HTTP_SOCKETIO_COMMAND_BOTH|NGX_HTTP_SOCKETIO_COMMAND_RAW,
+      ngx_http_socketio_command_send },
     { "accept", NGX_HTTP_SOCKETIO_COMMAND_HOOK,
       ngx_http_socketio_command_accept },
     { "reject", NGX_HTTP_SOCKETIO_COMMAND_HOOK,
@@ -160,13 +169,43 @@ ngx_http_socketio_command_do(ngx_http_socketio_run_t *run)
                           : "op is for answers of hooks only");
     }
 
+    run->nsp = ngx_http_socketio_raw_nsp;
+
+    if (!(op->where & NGX_HTTP_SOCKETIO_COMMAND_RAW)) {
+        ngx_str_set(&run->nsp, "/");
+    }
+
     rc = ngx_http_socketio_command_id(run);
 
     if (rc != NGX_OK) {
         return rc;
     }
 
+    if ((op->where & NGX_HTTP_SOCKETIO_COMMAND_RAW)
+        && !ngx_http_socketio_command_raw(run) && !run->nobody)
+    {
+        return ngx_http_socketio_command_error(run, "bad_op",
+                               "op is for \"socketio_protocol engine.io\"");
+    }
+
+    if ((op->where & NGX_HTTP_SOCKETIO_COMMAND_SIO)
+        && ngx_http_socketio_command_raw(run))
+    {
+        return ngx_http_socketio_command_error(run, "bad_op",
+                               "op is for \"socketio_protocol socket.io\"");
+    }
+
     return op->run(run);
+}
+
+
+ngx_uint_t
+ngx_http_socketio_command_raw(ngx_http_socketio_run_t *run)
+{
+    return run->nsp.len == ngx_http_socketio_raw_nsp.len
+           && ngx_memcmp(run->nsp.data, ngx_http_socketio_raw_nsp.data,
+                         run->nsp.len)
+              == 0;
 }
 
 
@@ -207,7 +246,6 @@ ngx_http_socketio_command_emit(ngx_http_socketio_run_t *run)
 {
     ngx_int_t                    rc;
     ngx_str_t                    frames;
-    ngx_uint_t                   is_volatile, count;
     ngx_http_socketio_packet_t   packet;
 
     ngx_memzero(&packet, sizeof(ngx_http_socketio_packet_t));
@@ -216,10 +254,6 @@ ngx_http_socketio_command_emit(ngx_http_socketio_run_t *run)
 
     if (rc == NGX_OK) {
         rc = ngx_http_socketio_command_packet(run, 0, &packet);
-    }
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_socketio_command_flag(run, "volatile", &is_volatile);
     }
 
     if (rc != NGX_OK) {
@@ -247,11 +281,64 @@ ngx_http_socketio_command_emit(ngx_http_socketio_run_t *run)
         return rc;
     }
 
+    return ngx_http_socketio_command_give(run, &frames);
+}
+
+
+/* a message as it is, to raw sessions */
+
+static ngx_int_t
+ngx_http_socketio_command_send(ngx_http_socketio_run_t *run)
+{
+    ngx_int_t                    rc;
+    ngx_str_t                    frames;
+    ngx_http_socketio_packet_t   packet;
+
+    ngx_memzero(&packet, sizeof(ngx_http_socketio_packet_t));
+
+    packet.raw = 1;
+
+    rc = ngx_http_socketio_command_target(run, "room");
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_socketio_command_message(run, &packet);
+    }
+
+    if (rc != NGX_OK || run->nobody) {
+        return rc;
+    }
+
+    rc = ngx_http_socketio_command_frames(run, &packet, &frames);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_socketio_command_give(run, &frames);
+}
+
+
+/* to the target; frees the frames */
+
+static ngx_int_t
+ngx_http_socketio_command_give(ngx_http_socketio_run_t *run,
+    ngx_str_t *frames)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  is_volatile, count;
+
+    rc = ngx_http_socketio_command_flag(run, "volatile", &is_volatile);
+
+    if (rc != NGX_OK) {
+        ngx_free(frames->data);
+        return rc;
+    }
+
     count = 0;
-    rc = ngx_socketio_emit(run->command->zone, &run->target, frames.data,
-                           frames.len,
+    rc = ngx_socketio_emit(run->command->zone, &run->target, frames->data,
+                           frames->len,
                            is_volatile ? NGX_SOCKETIO_VOLATILE : 0, &count);
-    ngx_free(frames.data);
+    ngx_free(frames->data);
 
     return ngx_http_socketio_command_done(run, rc, count);
 }
@@ -323,16 +410,23 @@ ngx_http_socketio_command_disconnect(ngx_http_socketio_run_t *run)
         return rc;
     }
 
-    ngx_memzero(&packet, sizeof(ngx_http_socketio_packet_t));
+    ngx_str_null(&frames);
 
-    packet.type = NGX_SOCKETIO_SIO_DISCONNECT;
-    packet.nsp = run->nsp;
-    ngx_str_set(&packet.json, "");
+    if (ngx_http_socketio_command_raw(run)) {
+        whole = 1;
 
-    rc = ngx_http_socketio_command_frames(run, &packet, &frames);
+    } else {
+        ngx_memzero(&packet, sizeof(ngx_http_socketio_packet_t));
 
-    if (rc != NGX_OK) {
-        return rc;
+        packet.type = NGX_SOCKETIO_SIO_DISCONNECT;
+        packet.nsp = run->nsp;
+        ngx_str_set(&packet.json, "");
+
+        rc = ngx_http_socketio_command_frames(run, &packet, &frames);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
     }
 
     count = 0;
@@ -340,7 +434,10 @@ ngx_http_socketio_command_disconnect(ngx_http_socketio_run_t *run)
                              whole ? NGX_SOCKETIO_DO_CLOSE
                                    : NGX_SOCKETIO_DO_DISCONNECT,
                              NULL, 0, 0, frames.data, frames.len, &count);
-    ngx_free(frames.data);
+
+    if (frames.data) {
+        ngx_free(frames.data);
+    }
 
     return ngx_http_socketio_command_done(run, rc, count);
 }

@@ -50,6 +50,7 @@ typedef struct {
     ngx_http_socketio_event_id_t    id;
     u_char                          text[NGX_SOCKETIO_SOCKET_TEXT];
     ngx_str_t                       nsp;
+    ngx_socketio_peer_t             peer;
     unsigned                        connect:1;
     unsigned                        answered:1; /* accept, reject, ack ran */
 } ngx_http_socketio_asked_t;

@@ -58,9 +58,10 @@ ngx_http_socketio_command_accept(ngx_http_socketio_run_t *run)
     asked->answered = 1;
 
     rc = ngx_http_socketio_client_accept(run->command->zone,
-                                         &asked->id.socket, asked->text,
-                                         &asked->nsp, rooms.elts, rooms.nelts,
-                                         &data, run->command->log);
+                                         &asked->id.socket, &asked->peer,
+                                         asked->text, &asked->nsp, rooms.elts,
+                                         rooms.nelts, &data,
+                                         run->command->log);
 
     return ngx_http_socketio_command_done(run, rc, 1);
 }
@@ -99,8 +100,8 @@ ngx_http_socketio_command_reject(ngx_http_socketio_run_t *run)
     asked->answered = 1;
 
     rc = ngx_http_socketio_client_reject(run->command->zone,
-                                         &asked->id.socket, &asked->nsp,
-                                         &message, &data, 0,
+                                         &asked->id.socket, &asked->peer,
+                                         &asked->nsp, &message, &data, 0,
                                          run->command->log);
 
     return ngx_http_socketio_command_done(run, rc, 1);

@@ -47,7 +47,7 @@ typedef struct {
  * memory.
  */
 
-/* sets run->id, asked, named and nsp */
+/* sets run->id, asked, named and nsp, which is a default before */
 ngx_int_t ngx_http_socketio_command_id(ngx_http_socketio_run_t *run);
 /*
  * Sets run->target, or run->nobody.  "room" is what the field for rooms is
@@ -70,6 +70,11 @@ void ngx_http_socketio_command_field(ngx_http_socketio_run_t *run,
 /* same, and null is none, too */
 void ngx_http_socketio_command_value(ngx_http_socketio_run_t *run,
     char *field, ngx_str_t *value);
+/* 1: the namespace is that of raw sessions */
+ngx_uint_t ngx_http_socketio_command_raw(ngx_http_socketio_run_t *run);
+/* the text, or the one attachment, of a raw message */
+ngx_int_t ngx_http_socketio_command_message(ngx_http_socketio_run_t *run,
+    ngx_http_socketio_packet_t *packet);
 /* json and attachments of an EVENT or ACK, and its type */
 ngx_int_t ngx_http_socketio_command_packet(ngx_http_socketio_run_t *run,
     ngx_uint_t ack, ngx_http_socketio_packet_t *packet);

@@ -12,6 +12,7 @@
 
 #include "client/ngx_http_socketio_command_internal.h"
 #include "proto/ngx_socketio_base64.h"
+#include "proto/ngx_socketio_eio.h"
 #include "proto/ngx_socketio_json.h"
 #include "proto/ngx_socketio_sio.h"
 
@@ -23,6 +24,8 @@
 
 static ngx_int_t ngx_http_socketio_command_event(ngx_http_socketio_run_t *run,
     ngx_str_t *event);
+static ngx_int_t ngx_http_socketio_command_plain(ngx_http_socketio_run_t *run,
+    ngx_str_t *value, ngx_str_t *text);
 static ngx_int_t ngx_http_socketio_command_args(ngx_http_socketio_run_t *run,
     ngx_str_t *args);
 static ngx_int_t ngx_http_socketio_command_json(ngx_http_socketio_run_t *run,
@@ -168,6 +171,81 @@ ngx_http_socketio_command_packet(ngx_http_socketio_run_t *run,
     {
         return ngx_http_socketio_command_error(run, "bad_attachments",
                                  "a placeholder without its attachment");
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_socketio_command_message(ngx_http_socketio_run_t *run,
+    ngx_http_socketio_packet_t *packet)
+{
+    ngx_int_t    rc;
+    ngx_str_t    text, binary;
+    ngx_array_t  attachments;
+
+    ngx_http_socketio_command_field(run, "text", &text);
+    ngx_http_socketio_command_field(run, "binary", &binary);
+
+    if ((text.len == 0) == (binary.len == 0)) {
+        return ngx_http_socketio_command_error(run, "bad_args",
+                                        "send has either text or binary");
+    }
+
+    if (text.len) {
+        return ngx_http_socketio_command_plain(run, &text, &packet->json);
+    }
+
+    if (ngx_array_init(&attachments, run->pool, 1, sizeof(ngx_str_t))
+        != NGX_OK)
+    {
+        return NGX_BUSY;
+    }
+
+    rc = ngx_http_socketio_command_attachment(run, binary.data,
+                                              binary.data + binary.len,
+                                              &attachments);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    packet->attachments = attachments.elts;
+    packet->nattachments = 1;
+
+    return NGX_OK;
+}
+
+
+/*
+ * The text of a raw message.  U+001E stands between the packets of a polling
+ * payload: what is behind it would be a packet of its own, written by whoever
+ * wrote the text.
+ */
+
+static ngx_int_t
+ngx_http_socketio_command_plain(ngx_http_socketio_run_t *run,
+    ngx_str_t *value, ngx_str_t *text)
+{
+    text->data = ngx_pnalloc(run->pool, value->len);
+
+    if (text->data == NULL) {
+        return NGX_BUSY;
+    }
+
+    if (ngx_socketio_json_string(text->data, &text->len, value->data,
+                                 value->data + value->len)
+        != NGX_OK)
+    {
+        return ngx_http_socketio_command_error(run, "bad_args",
+                                               "text is not a string");
+    }
+
+    if (ngx_strlchr(text->data, text->data + text->len,
+                    NGX_SOCKETIO_EIO_SEPARATOR))
+    {
+        return ngx_http_socketio_command_error(run, "bad_args",
+                                     "text with U+001E cannot be polled");
     }
 
     return NGX_OK;

@@ -95,9 +95,9 @@ ngx_http_socketio_command_id_parse(ngx_http_socketio_run_t *run,
 
 
 /*
- * The namespace that is named, else the event's, else "/".  That of an event
- * whose socket is gone meanwhile is not known: nobody is meant then, since
- * "/" would be a wrong guess.
+ * The namespace that is named, else the event's, else the op's own, which
+ * run->nsp is set to.  That of an event whose socket is gone meanwhile is not
+ * known: nobody is meant then, since "/" would be a wrong guess.
  */
 
 static ngx_int_t
@@ -111,7 +111,9 @@ ngx_http_socketio_command_nsp(ngx_http_socketio_run_t *run)
     if (value != NULL) {
         rc = ngx_http_socketio_command_name(run, value, "bad_target",
                                             &run->nsp);
-        if (rc == NGX_OK && run->nsp.data[0] != '/') {
+        if (rc == NGX_OK && run->nsp.data[0] != '/'
+            && !ngx_http_socketio_command_raw(run))
+        {
             return ngx_http_socketio_command_error(run, "bad_target",
                                                    "nsp begins with a slash");
         }
@@ -125,7 +127,6 @@ ngx_http_socketio_command_nsp(ngx_http_socketio_run_t *run)
     }
 
     if (!run->named) {
-        ngx_str_set(&run->nsp, "/");
         return NGX_OK;
     }
 

@@ -11,6 +11,8 @@
 #include "proto/ngx_socketio_ws_frame.h"
 
 
+static size_t ngx_http_socketio_packet_header(u_char *p,
+    ngx_http_socketio_packet_t *packet);
 static ngx_uint_t ngx_http_socketio_nsp_match(ngx_array_t *nsps,
     ngx_str_t *name);
 
@@ -19,28 +21,28 @@ size_t
 ngx_http_socketio_frames(u_char *p, ngx_http_socketio_packet_t *packet)
 {
     size_t       len, size;
-    u_char      *start;
     ngx_uint_t   i;
     ngx_str_t   *attachment;
 
-    len = 1 + ngx_socketio_sio_header(NULL, packet->type,
-                                      packet->nattachments, &packet->nsp,
-                                      packet->ack != 0, packet->ack - 1)
-          + packet->json.len;
+    size = 0;
 
-    size = ngx_socketio_ws_frame_header(p,
-                             NGX_SOCKETIO_WS_FIN|NGX_SOCKETIO_WS_TEXT, len)
-           + len;
+    if (!packet->raw || packet->nattachments == 0) {
+        len = 1 + ngx_http_socketio_packet_header(NULL, packet)
+              + packet->json.len;
 
-    if (p) {
-        start = p;
-        p += size - len;
-        *p++ = '0' + NGX_SOCKETIO_EIO_MESSAGE;
-        p += ngx_socketio_sio_header(p, packet->type, packet->nattachments,
-                                     &packet->nsp, packet->ack != 0,
-                                     packet->ack - 1);
-        ngx_memcpy(p, packet->json.data, packet->json.len);
-        p = start + size;
+        size = ngx_socketio_ws_frame_header(p,
+                                 NGX_SOCKETIO_WS_FIN|NGX_SOCKETIO_WS_TEXT, len)
+               + len;
+
+        if (p) {
+            p += size - len;
+            *p++ = '0' + NGX_SOCKETIO_EIO_MESSAGE;
+            p += ngx_http_socketio_packet_header(p, packet);
+
+            if (packet->json.len) {
+                p = ngx_cpymem(p, packet->json.data, packet->json.len);
+            }
+        }
     }
 
     for (i = 0; i < packet->nattachments; i++) {
@@ -57,6 +59,19 @@ ngx_http_socketio_frames(u_char *p, ngx_http_socketio_packet_t *packet)
     }
 
     return size;
+}
+
+
+static size_t
+ngx_http_socketio_packet_header(u_char *p, ngx_http_socketio_packet_t *packet)
+{
+    if (packet->raw) {
+        return 0;
+    }
+
+    return ngx_socketio_sio_header(p, packet->type, packet->nattachments,
+                                   &packet->nsp, packet->ack != 0,
+                                   packet->ack - 1);
 }
 
 
@@ -79,9 +94,9 @@ ngx_http_socketio_frames_alloc(ngx_http_socketio_packet_t *packet,
 
 ngx_int_t
 ngx_http_socketio_client_accept(ngx_socketio_zone_t *zone,
-    ngx_socketio_id_t *socket, u_char *text, ngx_str_t *nsp,
-    ngx_socketio_name_t *rooms, ngx_uint_t nrooms, ngx_str_t *data,
-    ngx_log_t *log)
+    ngx_socketio_id_t *socket, ngx_socketio_peer_t *peer, u_char *text,
+    ngx_str_t *nsp, ngx_socketio_name_t *rooms, ngx_uint_t nrooms,
+    ngx_str_t *data, ngx_log_t *log)
 {
     u_char                      *p;
     ngx_int_t                    rc;
@@ -99,16 +114,26 @@ ngx_http_socketio_client_accept(ngx_socketio_zone_t *zone,
     packet.type = NGX_SOCKETIO_SIO_CONNECT;
     packet.nsp = *nsp;
     packet.json.data = json;
-    packet.json.len = p - json;
 
-    frames = ngx_http_socketio_frames_alloc(&packet, log);
-    if (frames.data == NULL) {
-        return NGX_ERROR;
+    /* revision 3: the client makes its id of the session's */
+
+    packet.json.len = (peer->revision == 3) ? 0 : p - json;
+
+    ngx_str_null(&frames);
+
+    if (!peer->raw) {
+        frames = ngx_http_socketio_frames_alloc(&packet, log);
+        if (frames.data == NULL) {
+            return NGX_ERROR;
+        }
     }
 
     rc = ngx_socketio_accept(zone, socket, rooms, nrooms, data, frames.data,
                              frames.len);
-    ngx_free(frames.data);
+
+    if (frames.data) {
+        ngx_free(frames.data);
+    }
 
     if (rc == NGX_ERROR) {
         ngx_socketio_zone_full(zone, log, "a connect");
@@ -120,11 +145,36 @@ ngx_http_socketio_client_accept(ngx_socketio_zone_t *zone,
 
 ngx_int_t
 ngx_http_socketio_client_reject(ngx_socketio_zone_t *zone,
-    ngx_socketio_id_t *socket, ngx_str_t *nsp, ngx_str_t *message,
-    ngx_str_t *data, ngx_uint_t heard, ngx_log_t *log)
+    ngx_socketio_id_t *socket, ngx_socketio_peer_t *peer, ngx_str_t *nsp,
+    ngx_str_t *message, ngx_str_t *data, ngx_uint_t heard, ngx_log_t *log)
+{
+    ngx_int_t  rc;
+    ngx_str_t  frames;
+
+    ngx_str_null(&frames);
+
+    if (!peer->raw) {
+        frames = ngx_http_socketio_error_frames(peer, nsp, message, data, log);
+        if (frames.data == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    rc = ngx_socketio_reject(zone, socket, frames.data, frames.len, heard);
+
+    if (frames.data) {
+        ngx_free(frames.data);
+    }
+
+    return rc;
+}
+
+
+ngx_str_t
+ngx_http_socketio_error_frames(ngx_socketio_peer_t *peer, ngx_str_t *nsp,
+    ngx_str_t *message, ngx_str_t *data, ngx_log_t *log)
 {
     u_char                      *p;
-    ngx_int_t                    rc;
     ngx_str_t                    frames;
     ngx_http_socketio_packet_t   packet;
 
@@ -132,6 +182,13 @@ ngx_http_socketio_client_reject(ngx_socketio_zone_t *zone,
 
     packet.type = NGX_SOCKETIO_SIO_CONNECT_ERROR;
     packet.nsp = *nsp;
+
+    if (peer->revision == 3) {
+        /* the message alone or, if there is any, the data */
+        packet.json = (data && data->len) ? *data : *message;
+        return ngx_http_socketio_frames_alloc(&packet, log);
+    }
+
     packet.json.len = sizeof("{\"message\":}") - 1 + message->len;
 
     if (data && data->len) {
@@ -140,7 +197,8 @@ ngx_http_socketio_client_reject(ngx_socketio_zone_t *zone,
 
     packet.json.data = ngx_alloc(packet.json.len, log);
     if (packet.json.data == NULL) {
-        return NGX_ERROR;
+        ngx_str_null(&frames);
+        return frames;
     }
 
     p = ngx_cpymem(packet.json.data, "{\"message\":",
@@ -155,17 +213,10 @@ ngx_http_socketio_client_reject(ngx_socketio_zone_t *zone,
     *p = '}';
 
     frames = ngx_http_socketio_frames_alloc(&packet, log);
+
     ngx_free(packet.json.data);
 
-    if (frames.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    rc = ngx_socketio_reject(zone, socket, frames.data, frames.len, heard);
-
-    ngx_free(frames.data);
-
-    return rc;
+    return frames;
 }
 
 

@@ -161,6 +161,7 @@ ngx_socketio_pin(ngx_socketio_zone_t *zone, ngx_socketio_ref_t *ref)
     pin->len = message->len;
     pin->users = 1;
     pin->epoch = zone->emptied;
+    pin->variants = NULL;
     pin->data = ngx_socketio_bytes_span(zone, pin->bytes, &len, &next);
 
     if (len != pin->len) {
@@ -176,8 +177,16 @@ ngx_socketio_pin(ngx_socketio_zone_t *zone, ngx_socketio_ref_t *ref)
 void
 ngx_socketio_pin_release(ngx_socketio_pin_t *pin)
 {
+    ngx_socketio_variant_t  *variant;
+
     if (--pin->users) {
         return;
+    }
+
+    while (pin->variants) {
+        variant = pin->variants;
+        pin->variants = variant->next;
+        ngx_free(variant);
     }
 
     if (pin->epoch == pin->zone->emptied) {
@@ -186,6 +195,43 @@ ngx_socketio_pin_release(ngx_socketio_pin_t *pin)
 
     pin->data = (u_char *) ngx_socketio_free_pins;
     ngx_socketio_free_pins = pin;
+}
+
+
+ngx_socketio_variant_t *
+ngx_socketio_pin_variant(ngx_socketio_pin_t *pin, ngx_uint_t kind)
+{
+    ngx_socketio_variant_t  *variant;
+
+    for (variant = pin->variants; variant; variant = variant->next) {
+        if (variant->kind == kind) {
+            break;
+        }
+    }
+
+    return variant;
+}
+
+
+ngx_socketio_variant_t *
+ngx_socketio_pin_variant_add(ngx_socketio_pin_t *pin, ngx_uint_t kind,
+    size_t len)
+{
+    ngx_socketio_variant_t  *variant;
+
+    variant = ngx_alloc(sizeof(ngx_socketio_variant_t) + len, ngx_cycle->log);
+    if (variant == NULL) {
+        return NULL;
+    }
+
+    variant->kind = kind;
+    variant->len = len;
+    variant->data = (u_char *) (variant + 1);
+
+    variant->next = pin->variants;
+    pin->variants = variant;
+
+    return variant;
 }
 
 

@@ -23,6 +23,22 @@ typedef struct ngx_socketio_seat_s   ngx_socketio_seat_t;
 
 
 /*
+ * Other bytes for the same message, as some of the users of a pin need them:
+ * made once by the worker, in its own memory, for all of them.  "kind" is the
+ * user's.
+ */
+
+typedef struct ngx_socketio_variant_s  ngx_socketio_variant_t;
+
+struct ngx_socketio_variant_s {
+    ngx_socketio_variant_t    *next;
+    ngx_uint_t                 kind;
+    size_t                     len;
+    u_char                    *data;        /* lies behind this */
+};
+
+
+/*
  * A node of the held list whose message this worker writes.  It counts its
  * users here; when the last one lets go, the node is given back, in batches.
  * "bytes" may be read without the lock until then.
@@ -36,6 +52,7 @@ typedef struct {
     uint32_t                   users;
     uint32_t                   epoch;
     u_char                    *data;        /* NULL: in more than one chunk */
+    ngx_socketio_variant_t    *variants;
 } ngx_socketio_pin_t;
 
 
@@ -105,6 +122,12 @@ void ngx_socketio_local_flush_later(ngx_socketio_local_t *local);
 ngx_socketio_pin_t *ngx_socketio_pin(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t *node);
 void ngx_socketio_pin_release(ngx_socketio_pin_t *pin);
+/* NULL: it has not been made */
+ngx_socketio_variant_t *ngx_socketio_pin_variant(ngx_socketio_pin_t *pin,
+    ngx_uint_t kind);
+/* memory for one, freed with the pin; NULL: none */
+ngx_socketio_variant_t *ngx_socketio_pin_variant_add(ngx_socketio_pin_t *pin,
+    ngx_uint_t kind, size_t len);
 /* gives back nodes [node, n), e.g. when an answer cannot be made */
 void ngx_socketio_pin_none(ngx_socketio_zone_t *zone, ngx_socketio_ref_t node,
     ngx_uint_t n);

@@ -467,6 +467,7 @@ ngx_http_socketio_batch_ask(ngx_http_socketio_batch_t *batch,
 
     asked->id = event->id;
     asked->nsp = nsp;
+    asked->peer = event->peer;
     asked->connect = (event->type == NGX_SOCKETIO_ENTRY_CONNECT);
     ngx_memcpy(asked->text, event->sid.data, NGX_SOCKETIO_SOCKET_TEXT);
 

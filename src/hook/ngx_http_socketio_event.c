@@ -5,6 +5,7 @@
 
 
 #include "hook/ngx_http_socketio_event.h"
+#include "client/ngx_http_socketio_form.h"
 #include "store/ngx_socketio_bytes.h"
 #include "proto/ngx_socketio_json.h"
 
@@ -13,10 +14,15 @@
 #define NGX_HTTP_SOCKETIO_EVENT_ROOMS  65536
 
 
+static ngx_uint_t ngx_http_socketio_event_reason(ngx_socketio_entry_t *entry);
 static ngx_int_t ngx_http_socketio_event_bytes(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t bytes, size_t len, ngx_str_t *text, ngx_pool_t *pool);
 static ngx_int_t ngx_http_socketio_event_body(
     ngx_http_socketio_event_t *event, ngx_str_t *body);
+static ngx_int_t ngx_http_socketio_event_query(
+    ngx_http_socketio_event_t *event, ngx_str_t *query, ngx_pool_t *pool);
+static u_char *ngx_http_socketio_event_query_members(u_char *p,
+    ngx_str_t *query, ngx_uint_t comma, ngx_pool_t *pool);
 static ngx_int_t ngx_http_socketio_event_read_attachments(
     ngx_socketio_zone_t *zone, ngx_socketio_entry_t *entry,
     ngx_http_socketio_event_t *event, ngx_pool_t *pool);
@@ -41,8 +47,10 @@ ngx_http_socketio_event_read(ngx_socketio_zone_t *zone,
     event->id.seq = entry->seq;
     event->id.ack = entry->ack;
     event->time = entry->time;
-    event->reason = ngx_socketio_reason(entry->reason);
+    event->reason = ngx_socketio_reason(
+                                   ngx_http_socketio_event_reason(entry));
     event->websocket = (entry->transport == NGX_SOCKETIO_EIO_WEBSOCKET);
+    event->peer = entry->peer;
 
     p = ngx_pnalloc(pool, NGX_HTTP_SOCKETIO_EVENT_ID_MAX
                           + NGX_SOCKETIO_SOCKET_TEXT);
@@ -92,10 +100,22 @@ ngx_http_socketio_event_read(ngx_socketio_zone_t *zone,
     switch (entry->type) {
 
     case NGX_SOCKETIO_ENTRY_CONNECT:
+
+        if (event->peer.revision == 3) {
+            return ngx_http_socketio_event_query(event, &body, pool);
+        }
+
         event->auth = body;
         return ngx_http_socketio_event_body(event, &body);
 
     case NGX_SOCKETIO_ENTRY_EVENT:
+
+        if (event->peer.raw) {
+            event->message = body;
+            event->binary = entry->binary;
+            return NGX_OK;
+        }
+
         rc = ngx_http_socketio_event_body(event, &body);
         if (rc != NGX_OK) {
             return rc;
@@ -107,6 +127,22 @@ ngx_http_socketio_event_read(ngx_socketio_zone_t *zone,
     default: /* NGX_SOCKETIO_ENTRY_DISCONNECT */
         return ngx_http_socketio_event_read_rooms(zone, entry, event, pool);
     }
+}
+
+
+/* in a raw session there are no namespaces to be sent away from */
+
+static ngx_uint_t
+ngx_http_socketio_event_reason(ngx_socketio_entry_t *entry)
+{
+    if (entry->peer.raw
+        && (entry->reason == NGX_SOCKETIO_REASON_SERVER_NSP
+            || entry->reason == NGX_SOCKETIO_REASON_FORCED_SERVER))
+    {
+        return NGX_SOCKETIO_REASON_FORCED;
+    }
+
+    return entry->reason;
 }
 
 
@@ -175,6 +211,109 @@ ngx_http_socketio_event_body(ngx_http_socketio_event_t *event,
     }
 
     return event->event.len ? NGX_OK : NGX_DECLINED;
+}
+
+
+/*
+ * In revision 3 a namespace has a query of its own.  What it says joins the
+ * query of the handshake, behind it: of equal names the last one counts.
+ */
+
+static ngx_int_t
+ngx_http_socketio_event_query(ngx_http_socketio_event_t *event,
+    ngx_str_t *query, ngx_pool_t *pool)
+{
+    u_char     *p, *text, *last;
+    ngx_str_t   path, value, *handshake;
+
+    handshake = &event->handshake;
+
+    if (query->len == 0) {
+        return NGX_OK;
+    }
+
+    /* a member has quotes, colon and comma; an escape has 6 bytes of one */
+
+    text = ngx_pnalloc(pool, handshake->len + 2);
+    p = ngx_pnalloc(pool, handshake->len + 12 * query->len + 6);
+
+    if (text == NULL || p == NULL) {
+        return NGX_ERROR;
+    }
+
+    *text = '{';
+    last = ngx_cpymem(text + 1, handshake->data, handshake->len);
+    *last = '}';
+
+    ngx_str_set(&path, "query");
+
+    if (ngx_socketio_json_pick(text, last + 1, &path, &value) != NGX_OK
+        || value.len < 2)
+    {
+        return NGX_OK;
+    }
+
+    handshake->data = p;
+
+    p = ngx_cpymem(p, text + 1, value.data + value.len - 1 - (text + 1));
+
+    p = ngx_http_socketio_event_query_members(p, query, value.len > 2, pool);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    text = value.data + value.len - 1;
+    p = ngx_cpymem(p, text, last - text);
+
+    handshake->len = p - handshake->data;
+
+    return NGX_OK;
+}
+
+
+/* returns the end of what was written; NULL: no memory */
+
+static u_char *
+ngx_http_socketio_event_query_members(u_char *p, ngx_str_t *query,
+    ngx_uint_t comma, ngx_pool_t *pool)
+{
+    u_char     *pos, *last, *dst, *from, *to;
+    ngx_str_t   pair[2], raw;
+    ngx_uint_t  i;
+
+    pos = query->data;
+    last = pos + query->len;
+
+    dst = ngx_pnalloc(pool, query->len);
+    if (dst == NULL) {
+        return NULL;
+    }
+
+    while (ngx_http_socketio_form_next(&pos, last, &dst, &pair[0], &pair[1],
+                                       &raw)
+           == NGX_OK)
+    {
+        for (i = 0; i < 2; i++) {
+            from = pair[i].data;
+            to = from + pair[i].len;
+
+            if (ngx_http_socketio_utf8(pool, &from, &to) != NGX_OK) {
+                return NULL;
+            }
+
+            if (i || comma) {
+                *p++ = i ? ':' : ',';
+            }
+
+            *p++ = '"';
+            p += ngx_socketio_json_escape(p, from, to - from);
+            *p++ = '"';
+        }
+
+        comma = 1;
+    }
+
+    return p;
 }
 
 

@@ -28,18 +28,20 @@ typedef struct {
     uint64_t                        time;
     ngx_str_t                      *reason;
     ngx_uint_t                      websocket;
+    ngx_socketio_peer_t             peer;
 
     ngx_str_t                       data;       /* JSON; empty: none */
     ngx_str_t                       handshake;  /* JSON members */
     ngx_str_t                       auth;       /* JSON object */
     ngx_str_t                       event;      /* JSON token */
     ngx_str_t                       args;       /* JSON, without brackets */
+    ngx_str_t                       message;    /* of a raw session */
     ngx_str_t                      *attachments;    /* raw */
     ngx_uint_t                      nattachments;
     ngx_str_t                      *rooms;
     ngx_uint_t                      nrooms;
 
-    unsigned                        binary:1;
+    unsigned                        binary:1;   /* attachments, message */
 } ngx_http_socketio_event_t;
 
 

@@ -23,6 +23,10 @@ static void ngx_http_socketio_event_put_uint(
     ngx_http_socketio_event_out_t *out, uint64_t n);
 static void ngx_http_socketio_event_put_connect(
     ngx_http_socketio_event_out_t *out, ngx_http_socketio_event_t *event);
+static void ngx_http_socketio_event_put_base64(
+    ngx_http_socketio_event_out_t *out, ngx_str_t *bytes);
+static void ngx_http_socketio_event_put_message(
+    ngx_http_socketio_event_out_t *out, ngx_http_socketio_event_t *event);
 static void ngx_http_socketio_event_put_attachments(
     ngx_http_socketio_event_out_t *out, ngx_http_socketio_event_t *event);
 static void ngx_http_socketio_event_put_rooms(
@@ -30,6 +34,9 @@ static void ngx_http_socketio_event_put_rooms(
 static void ngx_http_socketio_event_put_visible(
     ngx_http_socketio_event_out_t *out, u_char *p, size_t len);
 static ngx_int_t ngx_http_socketio_event_variables_connect(
+    ngx_http_socketio_lane_event_t *v, ngx_http_socketio_event_t *event,
+    ngx_pool_t *pool);
+static ngx_int_t ngx_http_socketio_event_variables_message(
     ngx_http_socketio_lane_event_t *v, ngx_http_socketio_event_t *event,
     ngx_pool_t *pool);
 static ngx_int_t ngx_http_socketio_event_variables_event(
@@ -45,10 +52,9 @@ static ngx_int_t ngx_http_socketio_event_visible(ngx_str_t *dst,
     ngx_http_socketio_event_put(out, (u_char *) text, sizeof(text) - 1)
 
 
-static ngx_str_t  ngx_http_socketio_event_types[] = {
-    ngx_string("connect"),
-    ngx_string("event"),
-    ngx_string("disconnect")
+static ngx_str_t  ngx_http_socketio_event_types[][3] = {
+    { ngx_string("connect"), ngx_string("event"), ngx_string("disconnect") },
+    { ngx_string("open"), ngx_string("message"), ngx_string("close") }
 };
 
 
@@ -64,11 +70,15 @@ ngx_http_socketio_event_json(u_char *p, ngx_http_socketio_event_t *event)
     ngx_http_socketio_event_put_quoted(&out, &event->id_text);
     ngx_http_socketio_event_put_text(&out, ",\"type\":");
     ngx_http_socketio_event_put_quoted(&out,
-                                  &ngx_http_socketio_event_types[event->type]);
+                 &ngx_http_socketio_event_types[event->peer.raw][event->type]);
     ngx_http_socketio_event_put_text(&out, ",\"sid\":");
     ngx_http_socketio_event_put_quoted(&out, &event->sid);
-    ngx_http_socketio_event_put_text(&out, ",\"nsp\":");
-    ngx_http_socketio_event_put_quoted(&out, &event->nsp);
+
+    if (!event->peer.raw) {
+        ngx_http_socketio_event_put_text(&out, ",\"nsp\":");
+        ngx_http_socketio_event_put_quoted(&out, &event->nsp);
+    }
+
     ngx_http_socketio_event_put_text(&out, ",\"seq\":");
     ngx_http_socketio_event_put_uint(&out, event->id.seq);
     ngx_http_socketio_event_put_text(&out, ",\"time\":");
@@ -83,6 +93,13 @@ ngx_http_socketio_event_json(u_char *p, ngx_http_socketio_event_t *event)
         break;
 
     case NGX_SOCKETIO_ENTRY_EVENT:
+
+        if (event->peer.raw) {
+            ngx_http_socketio_event_put_text(&out, ",");
+            ngx_http_socketio_event_put_message(&out, event);
+            break;
+        }
+
         ngx_http_socketio_event_put_text(&out, ",\"event\":");
         ngx_http_socketio_event_put(&out, event->event.data,
                                     event->event.len);
@@ -179,6 +196,34 @@ ngx_http_socketio_event_put_connect(ngx_http_socketio_event_out_t *out,
 
 
 static void
+ngx_http_socketio_event_put_base64(ngx_http_socketio_event_out_t *out,
+    ngx_str_t *bytes)
+{
+    ngx_http_socketio_event_put_text(out, "\"");
+    out->len += ngx_socketio_base64_encode(out->p ? out->p + out->len : NULL,
+                                           bytes->data, bytes->len);
+    ngx_http_socketio_event_put_text(out, "\"");
+}
+
+
+/* a member, as the command "send" has it */
+
+static void
+ngx_http_socketio_event_put_message(ngx_http_socketio_event_out_t *out,
+    ngx_http_socketio_event_t *event)
+{
+    if (event->binary) {
+        ngx_http_socketio_event_put_text(out, "\"binary\":");
+        ngx_http_socketio_event_put_base64(out, &event->message);
+        return;
+    }
+
+    ngx_http_socketio_event_put_text(out, "\"text\":");
+    ngx_http_socketio_event_put_quoted(out, &event->message);
+}
+
+
+static void
 ngx_http_socketio_event_put_attachments(ngx_http_socketio_event_out_t *out,
     ngx_http_socketio_event_t *event)
 {
@@ -194,11 +239,7 @@ ngx_http_socketio_event_put_attachments(ngx_http_socketio_event_out_t *out,
             ngx_http_socketio_event_put_text(out, ",");
         }
 
-        ngx_http_socketio_event_put_text(out, "\"");
-        out->len += ngx_socketio_base64_encode(
-                              out->p ? out->p + out->len : NULL, a->data,
-                              a->len);
-        ngx_http_socketio_event_put_text(out, "\"");
+        ngx_http_socketio_event_put_base64(out, a);
     }
 
     ngx_http_socketio_event_put_text(out, "]");
@@ -255,7 +296,6 @@ ngx_http_socketio_lane_event_t *
 ngx_http_socketio_event_variables(ngx_http_socketio_event_t *event,
     ngx_pool_t *pool)
 {
-    ngx_str_t                        eio;
     ngx_http_socketio_lane_event_t  *v;
 
     v = ngx_pcalloc(pool, sizeof(ngx_http_socketio_lane_event_t));
@@ -263,13 +303,13 @@ ngx_http_socketio_event_variables(ngx_http_socketio_event_t *event,
         return NULL;
     }
 
-    v->type = ngx_http_socketio_event_types[event->type];
+    v->type = ngx_http_socketio_event_types[event->peer.raw][event->type];
 
     ngx_str_set(&v->args, "[]");
+    ngx_str_set(&v->message, "\"text\":\"\"");
     ngx_str_set(&v->attachments, "[]");
     ngx_str_set(&v->data, "null");
     ngx_str_set(&v->handshake, "null");
-    ngx_str_set(&eio, "");
 
     if (event->websocket) {
         ngx_str_set(&v->transport, "websocket");
@@ -278,11 +318,15 @@ ngx_http_socketio_event_variables(ngx_http_socketio_event_t *event,
         ngx_str_set(&v->transport, "polling");
     }
 
-    (void) ngx_http_socketio_event_handshake(event, "eio", &eio, pool);
+    if (event->peer.revision == 3) {
+        ngx_str_set(&v->eio, "3");
+
+    } else {
+        ngx_str_set(&v->eio, "4");
+    }
 
     if (ngx_http_socketio_event_copy(&v->id, &event->id_text, pool) != NGX_OK
         || ngx_http_socketio_event_copy(&v->sid, &event->sid, pool) != NGX_OK
-        || ngx_http_socketio_event_copy(&v->eio, &eio, pool) != NGX_OK
         || ngx_http_socketio_event_visible(&v->nsp, &event->nsp, pool)
            != NGX_OK)
     {
@@ -308,7 +352,9 @@ ngx_http_socketio_event_variables(ngx_http_socketio_event_t *event,
         break;
 
     case NGX_SOCKETIO_ENTRY_EVENT:
-        if (ngx_http_socketio_event_variables_event(v, event, pool)
+        if ((event->peer.raw
+             ? ngx_http_socketio_event_variables_message(v, event, pool)
+             : ngx_http_socketio_event_variables_event(v, event, pool))
             != NGX_OK)
         {
             return NULL;
@@ -345,6 +391,31 @@ ngx_http_socketio_event_variables_connect(ngx_http_socketio_lane_event_t *v,
 
     v->handshake.len = out.len;
     v->handshake.data = out.p;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_socketio_event_variables_message(ngx_http_socketio_lane_event_t *v,
+    ngx_http_socketio_event_t *event, ngx_pool_t *pool)
+{
+    ngx_http_socketio_event_out_t  out;
+
+    out.p = NULL;
+    out.len = 0;
+    ngx_http_socketio_event_put_message(&out, event);
+
+    out.p = ngx_pnalloc(pool, out.len);
+    if (out.p == NULL) {
+        return NGX_ERROR;
+    }
+
+    out.len = 0;
+    ngx_http_socketio_event_put_message(&out, event);
+
+    v->message.len = out.len;
+    v->message.data = out.p;
 
     return NGX_OK;
 }

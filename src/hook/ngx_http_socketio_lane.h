@@ -37,6 +37,7 @@ typedef struct {
     ngx_str_t                       event;      /* JSON-escaped, no quotes */
     ngx_str_t                       args;       /* JSON array */
     ngx_str_t                       attachments; /* JSON array of base64 */
+    ngx_str_t                       message;    /* JSON member */
     ngx_str_t                       data;       /* JSON */
     ngx_str_t                       handshake;  /* JSON object or null */
     ngx_str_t                       reason;

@@ -151,7 +151,7 @@ ngx_http_socketio_result_strange(ngx_array_t *texts)
     static ngx_str_t  event = ngx_string("event");
     static char      *ops[] = {
         "accept", "reject", "ack", "emit", "join", "leave", "disconnect",
-        "data"
+        "data", "send"
     };
 
     text = texts->elts;
@@ -382,14 +382,16 @@ ngx_http_socketio_result_connects(ngx_http_socketio_batch_t *batch,
 
         if (accept) {
             (void) ngx_http_socketio_client_accept(zone, &asked[i].id.socket,
-                                       asked[i].text, &asked[i].nsp, NULL, 0,
-                                       data, ngx_cycle->log);
+                                       &asked[i].peer, asked[i].text,
+                                       &asked[i].nsp, NULL, 0, data,
+                                       ngx_cycle->log);
             continue;
         }
 
         (void) ngx_http_socketio_client_reject(zone, &asked[i].id.socket,
-                                               &asked[i].nsp, message, data,
-                                               heard, ngx_cycle->log);
+                                               &asked[i].peer, &asked[i].nsp,
+                                               message, data, heard,
+                                               ngx_cycle->log);
     }
 }
 
@@ -552,13 +554,15 @@ ngx_http_socketio_result_local(ngx_socketio_zone_t *zone,
 
     if (accept) {
         (void) ngx_http_socketio_client_accept(zone, &entry->socket,
-                                       entry->text, &nsp, NULL, 0,
+                                       &entry->peer, entry->text, &nsp, NULL,
+                                       0,
                                        &ngx_http_socketio_result_none,
                                        ngx_cycle->log);
         return;
     }
 
-    (void) ngx_http_socketio_client_reject(zone, &entry->socket, &nsp,
+    (void) ngx_http_socketio_client_reject(zone, &entry->socket,
+                                       &entry->peer, &nsp,
                                        &ngx_http_socketio_result_unavailable,
                                        &ngx_http_socketio_result_none, 0,
                                        ngx_cycle->log);

@@ -18,6 +18,8 @@ static ngx_uint_t ngx_socketio_eio_polling_gone(
 static ngx_uint_t ngx_socketio_eio_packet(ngx_socketio_eio_session_t *s,
     ngx_socketio_eio_conf_t *conf, ngx_socketio_eio_event_e event,
     uint64_t now);
+static ngx_uint_t ngx_socketio_eio_ping(ngx_socketio_eio_session_t *s,
+    ngx_socketio_eio_conf_t *conf, uint64_t now);
 static ngx_uint_t ngx_socketio_eio_probe(ngx_socketio_eio_session_t *s,
     ngx_socketio_eio_event_e event);
 static ngx_uint_t ngx_socketio_eio_kick(ngx_socketio_eio_session_t *s,
@@ -53,12 +55,14 @@ ngx_socketio_reason(ngx_uint_t reason)
 
 void
 ngx_socketio_eio_begin(ngx_socketio_eio_session_t *s,
-    ngx_socketio_eio_conf_t *conf, ngx_uint_t transport, uint64_t now)
+    ngx_socketio_eio_conf_t *conf, ngx_uint_t revision, ngx_uint_t transport,
+    uint64_t now)
 {
     ngx_memzero(s, sizeof(ngx_socketio_eio_session_t));
 
     s->transport = (uint8_t) transport;
-    s->beat.at = now + conf->interval;
+
+    ngx_socketio_eio_beat_begin(&s->beat, conf, revision, now);
 }
 
 
@@ -240,11 +244,14 @@ ngx_socketio_eio_packet(ngx_socketio_eio_session_t *s,
         return ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_TRANSPORT_CLOSE);
 
     case NGX_SOCKETIO_EIO_EV_PING:
-        /* revision 4: only the server pings */
-        return ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_TRANSPORT_ERROR);
+        return ngx_socketio_eio_ping(s, conf, now);
 
     case NGX_SOCKETIO_EIO_EV_PONG:
-        s->ping = 0;
+
+        if (s->beat.revision != 3) {
+            s->ping = 0;
+        }
+
         ngx_socketio_eio_pong(&s->beat, conf, now);
         return 0;
 
@@ -252,6 +259,28 @@ ngx_socketio_eio_packet(ngx_socketio_eio_session_t *s,
         ngx_socketio_eio_heard(&s->beat, conf, now);
         return NGX_SOCKETIO_EIO_ACCEPT;
     }
+}
+
+
+/* who pings is fixed by the revision (engine.io, 10) */
+
+static ngx_uint_t
+ngx_socketio_eio_ping(ngx_socketio_eio_session_t *s,
+    ngx_socketio_eio_conf_t *conf, uint64_t now)
+{
+    if (s->beat.revision != 3) {
+        return ngx_socketio_eio_end(s, NGX_SOCKETIO_REASON_TRANSPORT_ERROR);
+    }
+
+    ngx_socketio_eio_heard(&s->beat, conf, now);
+
+    if (s->transport != NGX_SOCKETIO_EIO_POLLING) {
+        return 0;
+    }
+
+    s->ping = 1;
+
+    return s->get ? NGX_SOCKETIO_EIO_RING_GET : 0;
 }
 
 
@@ -412,6 +441,17 @@ ngx_socketio_eio_answer(ngx_socketio_eio_session_t *s, ngx_uint_t pending,
 }
 
 
+void
+ngx_socketio_eio_beat_begin(ngx_socketio_eio_beat_t *beat,
+    ngx_socketio_eio_conf_t *conf, ngx_uint_t revision, uint64_t now)
+{
+    ngx_memzero(beat, sizeof(ngx_socketio_eio_beat_t));
+
+    beat->revision = (uint8_t) revision;
+    beat->at = now + conf->interval + (revision == 3 ? conf->timeout : 0);
+}
+
+
 ngx_int_t
 ngx_socketio_eio_beat(ngx_socketio_eio_beat_t *beat,
     ngx_socketio_eio_conf_t *conf, uint64_t now)
@@ -420,7 +460,7 @@ ngx_socketio_eio_beat(ngx_socketio_eio_beat_t *beat,
         return NGX_OK;
     }
 
-    if (beat->waiting) {
+    if (beat->waiting || beat->revision == 3) {
         return NGX_DONE;
     }
 
@@ -432,23 +472,40 @@ ngx_socketio_eio_beat(ngx_socketio_eio_beat_t *beat,
 }
 
 
-/* an unsolicited pong moves the schedule too (engine.io, 10) */
+/*
+ * An unsolicited pong moves the schedule too (engine.io, 10).  In revision 3
+ * it is a packet like any other, where Node's later servers close.
+ */
 
 void
 ngx_socketio_eio_pong(ngx_socketio_eio_beat_t *beat,
     ngx_socketio_eio_conf_t *conf, uint64_t now)
 {
+    if (beat->revision == 3) {
+        ngx_socketio_eio_heard(beat, conf, now);
+        return;
+    }
+
     beat->waiting = 0;
     beat->at = now + conf->interval;
 }
 
 
-/* the first other packet while a pong is awaited restarts its deadline */
+/*
+ * The first other packet while a pong is awaited restarts its deadline.  Who
+ * sends anything in revision 3 is alive, as engine.io 3 had it: version 6
+ * counts pings alone, and closes clients in the middle of a long upload.
+ */
 
 void
 ngx_socketio_eio_heard(ngx_socketio_eio_beat_t *beat,
     ngx_socketio_eio_conf_t *conf, uint64_t now)
 {
+    if (beat->revision == 3) {
+        beat->at = now + conf->interval + conf->timeout;
+        return;
+    }
+
     if (beat->waiting && !beat->extended) {
         beat->extended = 1;
         beat->at = now + conf->timeout;

@@ -114,7 +114,7 @@ typedef enum {
 
 typedef enum {
     NGX_SOCKETIO_EIO_STAY = 0,          /* nothing: it stays parked */
-    NGX_SOCKETIO_EIO_SEND,              /* what is queued, "2" if ping */
+    NGX_SOCKETIO_EIO_SEND,              /* what is queued, the ping */
     NGX_SOCKETIO_EIO_SEND_NOOP,         /* "6" */
     NGX_SOCKETIO_EIO_SEND_CLOSE,        /* "1"; websocket: Close frame */
     NGX_SOCKETIO_EIO_SEND_NOOP_CLOSE    /* "6" and "1": nothing was parked */
@@ -127,12 +127,16 @@ typedef struct {
 } ngx_socketio_eio_conf_t;
 
 
-/* Heartbeat, revision 4: the server pings, the client must answer in time. */
+/*
+ * Heartbeat.  Revision 4: the server pings, the client must answer in time.
+ * Revision 3: the client pings; any packet of it puts off its end.
+ */
 
 typedef struct {
     uint64_t                  at;       /* of the ping, or for the pong */
     uint8_t                   waiting;  /* a pong is awaited */
     uint8_t                   extended; /* another packet bought time, once */
+    uint8_t                   revision; /* of the session: 3 or 4 */
 } ngx_socketio_eio_beat_t;
 
 
@@ -144,13 +148,15 @@ typedef struct {
     uint8_t                   reason;
     uint8_t                   get;      /* parked */
     uint8_t                   post;     /* being received or handed over */
-    uint8_t                   ping;     /* "2" waits for the next GET */
+    uint8_t                   ping;     /* "2", or for revision 3 "3", waits
+                                           for the next GET */
     uint8_t                   polite;   /* closed by the client's "1" */
 } ngx_socketio_eio_session_t;
 
 
 void ngx_socketio_eio_begin(ngx_socketio_eio_session_t *s,
-    ngx_socketio_eio_conf_t *conf, ngx_uint_t transport, uint64_t now);
+    ngx_socketio_eio_conf_t *conf, ngx_uint_t revision, ngx_uint_t transport,
+    uint64_t now);
 ngx_uint_t ngx_socketio_eio_step(ngx_socketio_eio_session_t *s,
     ngx_socketio_eio_conf_t *conf, ngx_socketio_eio_event_e event,
     uint64_t now);
@@ -170,6 +176,8 @@ ngx_socketio_eio_answer_e ngx_socketio_eio_answer(
  * The heartbeat alone, for a websocket's copy in its worker.  NGX_OK: nothing
  * due, look again at beat->at; NGX_AGAIN: send "2"; NGX_DONE: timed out.
  */
+void ngx_socketio_eio_beat_begin(ngx_socketio_eio_beat_t *beat,
+    ngx_socketio_eio_conf_t *conf, ngx_uint_t revision, uint64_t now);
 ngx_int_t ngx_socketio_eio_beat(ngx_socketio_eio_beat_t *beat,
     ngx_socketio_eio_conf_t *conf, uint64_t now);
 void ngx_socketio_eio_pong(ngx_socketio_eio_beat_t *beat,

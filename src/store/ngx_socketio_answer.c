@@ -13,6 +13,8 @@
 #include "store/ngx_socketio_bytes.h"
 
 
+static ngx_socketio_ref_t ngx_socketio_answer_lock(ngx_socketio_zone_t *zone,
+    ngx_str_t *frames);
 static ngx_int_t ngx_socketio_accept_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t socket, ngx_socketio_name_t *rooms, ngx_uint_t nrooms,
     ngx_str_t *data, ngx_socketio_ref_t message);
@@ -37,7 +39,7 @@ ngx_socketio_accept(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     part.data = frames;
     part.len = len;
 
-    message = ngx_socketio_message_make_lock(zone, &part, 1);
+    message = ngx_socketio_answer_lock(zone, &part);
     socket = ngx_socketio_waiting_locked(zone, id);
 
     if (socket == NULL) {
@@ -47,6 +49,9 @@ ngx_socketio_accept(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
         (void) ngx_socketio_data_locked(zone, id->ref, data);
         ngx_socketio_orphan_locked(zone, id->ref);
         rc = NGX_OK;
+
+    } else if (message == 0 && len) {
+        rc = NGX_BUSY;
 
     } else {
         rc = ngx_socketio_accept_locked(zone, id->ref, rooms, nrooms, data,
@@ -76,6 +81,21 @@ ngx_socketio_accept(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
 }
 
 
+/* with the lock held on return; 0: the zone is full, or there is nothing */
+
+static ngx_socketio_ref_t
+ngx_socketio_answer_lock(ngx_socketio_zone_t *zone, ngx_str_t *frames)
+{
+    if (frames->len) {
+        return ngx_socketio_message_make_lock(zone, frames, 1);
+    }
+
+    ngx_socketio_zone_lock(zone);
+
+    return 0;
+}
+
+
 /* NGX_BUSY: the zone is full; else as ngx_socketio_give_locked() */
 
 static ngx_int_t
@@ -88,7 +108,7 @@ ngx_socketio_accept_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref,
     ngx_socketio_socket_t   *socket;
     ngx_socketio_session_t  *session;
 
-    if (message == 0 || ngx_socketio_data_locked(zone, ref, data) != NGX_OK) {
+    if (ngx_socketio_data_locked(zone, ref, data) != NGX_OK) {
         return NGX_BUSY;
     }
 
@@ -102,10 +122,12 @@ ngx_socketio_accept_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref,
     session->deadline = 0;
     ngx_socketio_wheel_set_locked(zone, socket->session);
 
-    rc = ngx_socketio_give_locked(zone, socket->session, ref, message, 0,
-                                  ++zone->sh->seq, ngx_current_msec);
-    if (rc != NGX_OK) {
-        return rc;
+    if (message) {
+        rc = ngx_socketio_give_locked(zone, socket->session, ref, message, 0,
+                                      ++zone->sh->seq, ngx_current_msec);
+        if (rc != NGX_OK) {
+            return rc;
+        }
     }
 
     if (ngx_socketio_join_locked(zone, ref, socket->nsp) == NGX_ERROR) {
@@ -174,7 +196,7 @@ ngx_socketio_reject(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     part.len = len;
     rc = NGX_DECLINED;
 
-    message = ngx_socketio_message_make_lock(zone, &part, 1);
+    message = ngx_socketio_answer_lock(zone, &part);
     socket = ngx_socketio_waiting_locked(zone, id);
 
     if (socket == NULL) {
@@ -199,7 +221,7 @@ ngx_socketio_reject(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
                                             ngx_current_msec);
         } else {
             /* who cannot be told must not wait for ever */
-            zone->sh->stats.full++;
+            zone->sh->stats.full += (len != 0);
             ngx_socketio_session_end_locked(zone, socket->session,
                                             NGX_SOCKETIO_REASON_FORCED_SERVER,
                                             ngx_current_msec);

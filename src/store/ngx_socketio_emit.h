@@ -74,14 +74,16 @@ ngx_int_t ngx_socketio_select(ngx_socketio_zone_t *zone,
 
 /*
  * The answer to a pending connect.  Accepted: it joins its namespace and the
- * rooms, then gets frames.  If the client is gone meanwhile, the disconnect
- * goes to the inbox.  NGX_OK; NGX_DECLINED: answered before, or unknown;
- * NGX_ERROR: zone full, the session has been closed.
+ * rooms, then gets frames, unless len is 0: in a raw session nothing is said.
+ * If the client is gone meanwhile, the disconnect goes to the inbox.  NGX_OK;
+ * NGX_DECLINED: answered before, or unknown; NGX_ERROR: zone full, the session
+ * has been closed.
  */
 ngx_int_t ngx_socketio_accept(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *socket, ngx_socketio_name_t *rooms, ngx_uint_t nrooms,
     ngx_str_t *data, u_char *frames, size_t len);
-/* "heard": the backend may have accepted it and gets a disconnect */
+/* "heard": the backend may have accepted it and gets a disconnect; without
+   frames the session is closed */
 ngx_int_t ngx_socketio_reject(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *socket, u_char *frames, size_t len, ngx_uint_t heard);
 

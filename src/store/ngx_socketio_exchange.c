@@ -62,10 +62,11 @@ ngx_socketio_open(ngx_socketio_zone_t *zone, ngx_socketio_open_t *open,
 
     conf.interval = open->interval;
     conf.timeout = open->timeout;
-    ngx_socketio_eio_begin(&session->eio, &conf, open->transport, now);
+    ngx_socketio_eio_begin(&session->eio, &conf, open->key.revision,
+                           open->transport, now);
 
-    ngx_memcpy(session->sid, open->sid, NGX_SOCKETIO_SID);
-    session->location = open->location;
+    ngx_memcpy(session->sid, open->key.sid, NGX_SOCKETIO_SID);
+    session->location = open->key.location;
     session->interval = (uint32_t) open->interval;
     session->timeout = (uint32_t) open->timeout;
     session->deadline = now + open->connect_timeout;
@@ -74,6 +75,9 @@ ngx_socketio_open(ngx_socketio_zone_t *zone, ngx_socketio_open_t *open,
     session->inbox_max = (uint32_t) open->inbox_max;
     session->inbox_max_bytes = (uint32_t) open->inbox_max_bytes;
     session->hooked = open->hooked;
+    session->raw = open->peer.raw;
+    session->base64 = open->peer.base64;
+    session->jsonp = open->peer.jsonp;
     session->handshake_len = (uint32_t) open->handshake.len;
     session->from_seq = zone->sh->seq;
 
@@ -105,15 +109,15 @@ failed:
 
 
 ngx_int_t
-ngx_socketio_known(ngx_socketio_zone_t *zone, u_char *sid, uint32_t location)
+ngx_socketio_known(ngx_socketio_zone_t *zone, ngx_socketio_key_t *key)
 {
-    ngx_int_t          rc;
-    ngx_socketio_id_t  id;
+    ngx_int_t                rc;
+    ngx_socketio_id_t        id;
+    ngx_socketio_session_t  *session;
 
     ngx_socketio_zone_lock(zone);
 
-    rc = ngx_socketio_known_locked(zone, sid, location, &id, 0)
-         ? NGX_OK : NGX_DECLINED;
+    rc = ngx_socketio_known_locked(zone, key, &id, &session, 0);
 
     ngx_socketio_zone_unlock(zone);
 
@@ -122,22 +126,56 @@ ngx_socketio_known(ngx_socketio_zone_t *zone, u_char *sid, uint32_t location)
 
 
 ngx_int_t
-ngx_socketio_get(ngx_socketio_zone_t *zone, u_char *sid, uint32_t location,
+ngx_socketio_known_locked(ngx_socketio_zone_t *zone, ngx_socketio_key_t *key,
+    ngx_socketio_id_t *id, ngx_socketio_session_t **psession, uint64_t now)
+{
+    ngx_socketio_session_t  *session;
+
+    session = ngx_socketio_sid_find_locked(zone, key->sid, &id->ref);
+
+    if (session == NULL || session->location != key->location) {
+        return NGX_DECLINED;
+    }
+
+    /* the wheel is up to a bucket late: who comes sooner is too late, too */
+
+    ngx_socketio_session_step_locked(zone, id->ref, NGX_SOCKETIO_EIO_EV_TIME,
+                                     now);
+
+    if (session->eio.state == NGX_SOCKETIO_EIO_CLOSED) {
+        return NGX_DECLINED;
+    }
+
+    if (session->eio.beat.revision != key->revision) {
+        return NGX_ABORT;
+    }
+
+    id->gen = session->rec.gen;
+    *psession = session;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_socketio_get(ngx_socketio_zone_t *zone, ngx_socketio_key_t *key,
     uint32_t handle, ngx_socketio_taken_t *taken, uint64_t now)
 {
+    ngx_int_t                rc;
     ngx_socketio_session_t  *session;
 
     ngx_memzero(taken, sizeof(ngx_socketio_taken_t));
 
     ngx_socketio_zone_lock(zone);
 
-    session = ngx_socketio_known_locked(zone, sid, location, &taken->id,
-                                        now);
+    rc = ngx_socketio_known_locked(zone, key, &taken->id, &session, now);
 
-    if (session == NULL) {
+    if (rc != NGX_OK) {
         ngx_socketio_zone_unlock(zone);
-        return NGX_DECLINED;
+        return rc;
     }
+
+    ngx_socketio_peer_locked(session, &taken->peer);
 
     taken->actions = ngx_socketio_session_step_locked(zone, taken->id.ref,
                             session->outbox ? NGX_SOCKETIO_EIO_EV_GET_PENDING
@@ -178,6 +216,7 @@ ngx_socketio_get_look(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
         goto done;
     }
 
+    ngx_socketio_peer_locked(session, &taken->peer);
     ngx_socketio_take_locked(zone, session, 1, taken, now);
 
     if (taken->answer == NGX_SOCKETIO_EIO_STAY) {
@@ -292,24 +331,29 @@ ngx_socketio_take_outbox_locked(ngx_socketio_zone_t *zone,
 
 
 ngx_int_t
-ngx_socketio_post(ngx_socketio_zone_t *zone, u_char *sid, uint32_t location,
-    uint32_t handle, ngx_socketio_id_t *id, ngx_uint_t *actions, uint64_t now)
+ngx_socketio_post(ngx_socketio_zone_t *zone, ngx_socketio_key_t *key,
+    uint32_t handle, ngx_socketio_taken_t *taken, uint64_t now)
 {
+    ngx_int_t                rc;
     ngx_socketio_session_t  *session;
+
+    ngx_memzero(taken, sizeof(ngx_socketio_taken_t));
 
     ngx_socketio_zone_lock(zone);
 
-    session = ngx_socketio_known_locked(zone, sid, location, id, now);
+    rc = ngx_socketio_known_locked(zone, key, &taken->id, &session, now);
 
-    if (session == NULL) {
+    if (rc != NGX_OK) {
         ngx_socketio_zone_unlock(zone);
-        return NGX_DECLINED;
+        return rc;
     }
 
-    *actions = ngx_socketio_session_step_locked(zone, id->ref,
+    ngx_socketio_peer_locked(session, &taken->peer);
+
+    taken->actions = ngx_socketio_session_step_locked(zone, taken->id.ref,
                                             NGX_SOCKETIO_EIO_EV_POST, now);
 
-    if (*actions & NGX_SOCKETIO_EIO_ACCEPT) {
+    if (taken->actions & NGX_SOCKETIO_EIO_ACCEPT) {
         ngx_socketio_conn_note_locked(zone, session, NGX_SOCKETIO_CONN_POST,
                                       handle);
     }

@@ -10,7 +10,8 @@
  * the worker's; it stays noted with the session until ..._gone(), ..._done()
  * or an answer, and the session's record lives as long.
  *
- * Common return codes: NGX_DECLINED, the session is unknown or gone.
+ * Common return codes: NGX_DECLINED, the session is unknown or gone, or
+ * another location's; NGX_ABORT, it is of another revision.
  */
 
 
@@ -21,9 +22,17 @@
 #include "store/ngx_socketio_records.h"
 
 
+/* what a request says of its session; all of it must be true */
+
 typedef struct {
     u_char                     sid[NGX_SOCKETIO_SID];
     uint32_t                   location;
+    ngx_uint_t                 revision;
+} ngx_socketio_key_t;
+
+
+typedef struct {
+    ngx_socketio_key_t         key;
     ngx_uint_t                 transport;   /* NGX_SOCKETIO_EIO_... */
     uint32_t                   handle;      /* of the websocket */
     ngx_msec_t                 interval;
@@ -35,6 +44,7 @@ typedef struct {
     size_t                     inbox_max_bytes;
     ngx_str_t                  handshake;   /* JSON members, 4 KB at most */
     ngx_uint_t                 sessions_max; /* of the zone; 0: off */
+    ngx_socketio_peer_t        peer;
     unsigned                   hooked:1;
 } ngx_socketio_open_t;
 
@@ -46,9 +56,10 @@ typedef struct {
 
 typedef struct {
     ngx_socketio_id_t          id;
+    ngx_socketio_peer_t        peer;
     ngx_uint_t                 actions;     /* NGX_SOCKETIO_EIO_..., a mask */
     ngx_socketio_eio_answer_e  answer;
-    ngx_uint_t                 ping;        /* "2" goes with it */
+    ngx_uint_t                 ping;        /* "2", or "3", goes with it */
     ngx_socketio_ref_t         nodes;
     ngx_uint_t                 n;
 } ngx_socketio_taken_t;
@@ -75,17 +86,15 @@ ngx_int_t ngx_socketio_open(ngx_socketio_zone_t *zone,
     ngx_socketio_open_t *open, ngx_socketio_id_t *id, uint64_t now);
 
 /* whether there is such a session, without any effect on it */
-ngx_int_t ngx_socketio_known(ngx_socketio_zone_t *zone, u_char *sid,
-    uint32_t location);
+ngx_int_t ngx_socketio_known(ngx_socketio_zone_t *zone,
+    ngx_socketio_key_t *key);
 
 /*
  * A GET: taken->actions has REFUSE, REFUSE_EMPTY, PARK, PARK_SHORT (it is
  * noted with the session) or ANSWER, for which the rest of taken is set.
- * "location" other than the session's: NGX_DECLINED.
  */
-ngx_int_t ngx_socketio_get(ngx_socketio_zone_t *zone, u_char *sid,
-    uint32_t location, uint32_t handle, ngx_socketio_taken_t *taken,
-    uint64_t now);
+ngx_int_t ngx_socketio_get(ngx_socketio_zone_t *zone, ngx_socketio_key_t *key,
+    uint32_t handle, ngx_socketio_taken_t *taken, uint64_t now);
 /*
  * The parked GET was rung for, or has waited long enough ("noop").  NGX_OK:
  * answer it with *taken, it is parked no more; NGX_AGAIN: it stays;
@@ -97,10 +106,10 @@ ngx_int_t ngx_socketio_get_look(ngx_socketio_zone_t *zone,
 void ngx_socketio_get_gone(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     uint32_t handle, uint64_t now);
 
-/* *actions: REFUSE, REFUSE_EMPTY or ACCEPT (it is noted with the session) */
-ngx_int_t ngx_socketio_post(ngx_socketio_zone_t *zone, u_char *sid,
-    uint32_t location, uint32_t handle, ngx_socketio_id_t *id,
-    ngx_uint_t *actions, uint64_t now);
+/* actions: REFUSE, REFUSE_EMPTY or ACCEPT (it is noted with the session) */
+ngx_int_t ngx_socketio_post(ngx_socketio_zone_t *zone,
+    ngx_socketio_key_t *key, uint32_t handle, ngx_socketio_taken_t *taken,
+    uint64_t now);
 /* event: POST_DONE, POST_GONE or POST_BAD */
 void ngx_socketio_post_end(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     uint32_t handle, ngx_socketio_eio_event_e event, uint64_t now);
@@ -114,8 +123,9 @@ ngx_int_t ngx_socketio_packet(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, ngx_socketio_eio_event_e event, uint64_t now);
 
 /* NGX_OK: a probe now, noted; NGX_BUSY: not now, answer 101 and Close */
-ngx_int_t ngx_socketio_probe(ngx_socketio_zone_t *zone, u_char *sid,
-    uint32_t location, uint32_t handle, ngx_socketio_id_t *id, uint64_t now);
+ngx_int_t ngx_socketio_probe(ngx_socketio_zone_t *zone,
+    ngx_socketio_key_t *key, uint32_t handle, ngx_socketio_id_t *id,
+    uint64_t now);
 /* "2probe": NGX_OK: send "3probe"; NGX_DONE: close this websocket */
 ngx_int_t ngx_socketio_probe_ping(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, uint32_t handle, uint64_t now);
@@ -138,6 +148,10 @@ void ngx_socketio_websocket_gone(ngx_socketio_zone_t *zone,
 ngx_int_t ngx_socketio_websocket_look(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, ngx_uint_t *reason);
 
+/* for store/: the session with this sid, *id set; NGX_OK, ... as above */
+ngx_int_t ngx_socketio_known_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_key_t *key, ngx_socketio_id_t *id,
+    ngx_socketio_session_t **session, uint64_t now);
 /* for store/: the outbox to this worker's held list */
 void ngx_socketio_take_outbox_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_session_t *session, ngx_socketio_taken_t *taken);

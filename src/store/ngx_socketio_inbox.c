@@ -152,6 +152,7 @@ ngx_socketio_entry_copy_locked(ngx_socketio_zone_t *zone,
         entry->attached = event->attached;
         entry->attached_len = event->attached_len;
         entry->attachments = event->attachments;
+        entry->binary = (event->rec.kind == NGX_SOCKETIO_EVENT_BINARY);
     }
 
     nsp = ngx_socketio_rec(zone, socket->nsp);
@@ -165,6 +166,7 @@ ngx_socketio_entry_copy_locked(ngx_socketio_zone_t *zone,
     entry->handshake_len = session->handshake_len;
     entry->location = session->location;
     entry->transport = session->eio.transport;
+    ngx_socketio_peer_locked(session, &entry->peer);
 
     ngx_socketio_socket_text(entry->text, &entry->socket, socket->secret);
 }

@@ -93,8 +93,10 @@ typedef struct {
     ngx_uint_t                 reason;
     uint32_t                   location;
     ngx_uint_t                 transport;
+    ngx_socketio_peer_t        peer;
     ngx_socketio_ref_t         data;        /* session data: see ..._data() */
     uint32_t                   data_len;
+    unsigned                   binary:1;    /* a message of a raw session */
 } ngx_socketio_entry_t;
 
 

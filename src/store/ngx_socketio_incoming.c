@@ -16,6 +16,8 @@
 static ngx_int_t ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, ngx_socketio_incoming_t *in,
     ngx_socketio_ref_t *socket, uint64_t now);
+static void ngx_socketio_heard_locked(ngx_socketio_session_t *session,
+    uint64_t now);
 static ngx_int_t ngx_socketio_inbox_full_locked(
     ngx_socketio_session_t *session, size_t len);
 static ngx_int_t ngx_socketio_fault_locked(ngx_socketio_zone_t *zone,
@@ -83,7 +85,6 @@ ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t       nsp;
     ngx_socketio_socket_t   *socket;
     ngx_socketio_session_t  *session;
-    ngx_socketio_eio_conf_t  conf;
 
     session = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SESSION, id->ref,
                                        id->gen);
@@ -92,11 +93,7 @@ ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
         return NGX_DECLINED;
     }
 
-    if (session->eio.transport == NGX_SOCKETIO_EIO_POLLING) {
-        conf.interval = session->interval;
-        conf.timeout = session->timeout;
-        ngx_socketio_eio_heard(&session->eio.beat, &conf, now);
-    }
+    ngx_socketio_heard_locked(session, now);
 
     if (session->partial) {
         /* text among the attachments of a packet (socket.io, 2) */
@@ -112,7 +109,9 @@ ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
         if (*ref) {
             socket = ngx_socketio_rec(zone, *ref);
 
-            if (socket->state == NGX_SOCKETIO_SOCKET_PENDING) {
+            if (socket->state == NGX_SOCKETIO_SOCKET_PENDING
+                || session->eio.beat.revision == 3)
+            {
                 /* clients may ask twice: the answer is for both */
                 return NGX_DONE;
             }
@@ -142,10 +141,13 @@ ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
 
     } else {
 
-        if (*ref == 0 && session->kicked) {
+        if (*ref == 0
+            && (session->kicked || session->eio.beat.revision == 3))
+        {
             /*
              * On its way when the server ended the socket: dropped, where
              * Node's server closes the connection with all its namespaces.
+             * Servers of revision 3 have never minded (socket.io, 3).
              */
             return in->attachments ? NGX_OK : NGX_DONE;
         }
@@ -158,6 +160,13 @@ ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
         socket = ngx_socketio_rec(zone, *ref);
 
         if (socket->state != NGX_SOCKETIO_SOCKET_CONNECTED) {
+
+            if (session->raw) {
+                /* until the backend has answered "open", it is asked no more */
+                session->stuffed = 1;
+                return NGX_AGAIN;
+            }
+
             return ngx_socketio_fault_locked(zone, id,
                                           NGX_SOCKETIO_EIO_EV_BAD_STATE, now);
         }
@@ -168,6 +177,21 @@ ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
     }
 
     return ngx_socketio_inbox_full_locked(session, in->body.len);
+}
+
+
+/* of a websocket its worker knows */
+
+static void
+ngx_socketio_heard_locked(ngx_socketio_session_t *session, uint64_t now)
+{
+    ngx_socketio_eio_conf_t  conf;
+
+    if (session->eio.transport == NGX_SOCKETIO_EIO_POLLING) {
+        conf.interval = session->interval;
+        conf.timeout = session->timeout;
+        ngx_socketio_eio_heard(&session->eio.beat, &conf, now);
+    }
 }
 
 
@@ -324,6 +348,8 @@ ngx_socketio_incoming_attachment(ngx_socketio_zone_t *zone,
     if (session == NULL || session->eio.state != NGX_SOCKETIO_EIO_OPENED) {
         goto failed;
     }
+
+    ngx_socketio_heard_locked(session, now);
 
     if (session->partial == 0) {
         rc = ngx_socketio_fault_locked(zone, id,

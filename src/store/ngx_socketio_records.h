@@ -46,6 +46,23 @@ typedef struct {
 } ngx_socketio_conn_t;
 
 
+/* what a client can read; fixed at the handshake of polling */
+
+typedef struct {
+    ngx_uint_t                 revision;    /* 3 or 4 */
+    uint32_t                   jsonp;       /* see below */
+    unsigned                   base64:1;    /* binary as text */
+    unsigned                   raw:1;       /* no Socket.IO */
+} ngx_socketio_peer_t;
+
+/*
+ * 0: no JSONP, 1: its "j" has no digits (NGX_SOCKETIO_JSONP_NONE), else their
+ * number + 2; and back
+ */
+#define ngx_socketio_peer_jsonp(j)      ((uint32_t) (j) + 2)
+#define ngx_socketio_peer_index(jsonp)  ((uint32_t) (jsonp) - 2)
+
+
 typedef struct {
     ngx_socketio_rec_t         rec;
     u_char                     sid[NGX_SOCKETIO_SID];
@@ -55,6 +72,7 @@ typedef struct {
     ngx_socketio_eio_session_t eio;
     uint32_t                   interval;    /* ms, as at the handshake */
     uint32_t                   timeout;
+    uint32_t                   jsonp;       /* see ngx_socketio_peer_t */
     uint64_t                   deadline;    /* ms: first join, or, when it
                                                lingers, the end; 0: none */
 
@@ -70,6 +88,8 @@ typedef struct {
     uint8_t                    handed;      /* to an owner that has not looked
                                                yet */
     uint8_t                    kicked;      /* the server ended a socket */
+    uint8_t                    raw;         /* Engine.IO without Socket.IO */
+    uint8_t                    base64;      /* polling peer takes no binary */
     uint32_t                   owner_gen;   /* 0: nobody owns the inbox */
     uint32_t                   tenure;
 
@@ -202,7 +222,9 @@ typedef struct {
 enum {
     NGX_SOCKETIO_EVENT_CONNECT = 0,
     NGX_SOCKETIO_EVENT_EVENT,
-    NGX_SOCKETIO_EVENT_ACK                  /* nobody waits for it: dropped */
+    NGX_SOCKETIO_EVENT_ACK,                 /* nobody waits for it: dropped */
+    NGX_SOCKETIO_EVENT_TEXT,                /* messages of a raw session */
+    NGX_SOCKETIO_EVENT_BINARY
 };
 
 

@@ -472,33 +472,6 @@ ngx_socketio_event_free_locked(ngx_socketio_zone_t *zone,
 }
 
 
-ngx_socketio_session_t *
-ngx_socketio_known_locked(ngx_socketio_zone_t *zone, u_char *sid,
-    uint32_t location, ngx_socketio_id_t *id, uint64_t now)
-{
-    ngx_socketio_session_t  *session;
-
-    session = ngx_socketio_sid_find_locked(zone, sid, &id->ref);
-
-    if (session == NULL || session->location != location) {
-        return NULL;
-    }
-
-    /* the wheel is up to a bucket late: who comes sooner is too late, too */
-
-    ngx_socketio_session_step_locked(zone, id->ref, NGX_SOCKETIO_EIO_EV_TIME,
-                                     now);
-
-    if (session->eio.state == NGX_SOCKETIO_EIO_CLOSED) {
-        return NULL;
-    }
-
-    id->gen = session->rec.gen;
-
-    return session;
-}
-
-
 void
 ngx_socketio_conn_note_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_session_t *session, ngx_uint_t which, uint32_t handle)
@@ -531,4 +504,15 @@ ngx_socketio_conn_session_locked(ngx_socketio_zone_t *zone,
             && conn->slot == zone->slot
             && conn->handle == handle)
            ? session : NULL;
+}
+
+
+void
+ngx_socketio_peer_locked(ngx_socketio_session_t *session,
+    ngx_socketio_peer_t *peer)
+{
+    peer->revision = session->eio.beat.revision;
+    peer->jsonp = session->jsonp;
+    peer->base64 = session->base64;
+    peer->raw = session->raw;
 }

@@ -25,9 +25,8 @@ ngx_socketio_session_t *ngx_socketio_sid_find_locked(
 void ngx_socketio_sid_add_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session);
 
-/* the session with this sid, *id set, unless it is another location's */
-ngx_socketio_session_t *ngx_socketio_known_locked(ngx_socketio_zone_t *zone,
-    u_char *sid, uint32_t location, ngx_socketio_id_t *id, uint64_t now);
+void ngx_socketio_peer_locked(ngx_socketio_session_t *session,
+    ngx_socketio_peer_t *peer);
 
 /* "look at this session" to the worker of that connection, if there is one */
 void ngx_socketio_conn_bell_locked(ngx_socketio_zone_t *zone,

@@ -17,7 +17,7 @@ static ngx_uint_t ngx_socketio_memberships_locked(ngx_socketio_zone_t *zone,
 
 
 ngx_int_t
-ngx_socketio_probe(ngx_socketio_zone_t *zone, u_char *sid, uint32_t location,
+ngx_socketio_probe(ngx_socketio_zone_t *zone, ngx_socketio_key_t *key,
     uint32_t handle, ngx_socketio_id_t *id, uint64_t now)
 {
     ngx_int_t                rc;
@@ -26,10 +26,9 @@ ngx_socketio_probe(ngx_socketio_zone_t *zone, u_char *sid, uint32_t location,
 
     ngx_socketio_zone_lock(zone);
 
-    session = ngx_socketio_known_locked(zone, sid, location, id, now);
+    rc = ngx_socketio_known_locked(zone, key, id, &session, now);
 
-    if (session == NULL) {
-        rc = NGX_DECLINED;
+    if (rc != NGX_OK) {
         goto done;
     }
 
@@ -117,6 +116,7 @@ ngx_socketio_upgrade(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
 
     ngx_socketio_take_outbox_locked(zone, session, &up->taken);
     up->taken.id = *id;
+    ngx_socketio_peer_locked(session, &up->taken.peer);
     up->taken.ping = session->eio.ping;
     session->eio.ping = 0;
 

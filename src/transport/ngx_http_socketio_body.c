@@ -61,7 +61,9 @@ ngx_http_socketio_body_read(ngx_http_request_t *r,
 
     /* as for TextDecoder: what is not UTF-8 is no error (engine.io, 7) */
 
-    if (ngx_http_socketio_utf8(r->pool, &body->pos, &body->last) != NGX_OK) {
+    if (!body->binary
+        && ngx_http_socketio_utf8(r->pool, &body->pos, &body->last) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

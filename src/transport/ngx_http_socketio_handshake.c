@@ -23,6 +23,8 @@ static ngx_int_t ngx_http_socketio_admit_known(ngx_http_request_t *r,
 static ngx_int_t ngx_http_socketio_admit_unfit(ngx_http_request_t *r,
     ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_request_t *req,
     char *context);
+static ngx_uint_t ngx_http_socketio_revision_bit(
+    ngx_http_socketio_request_t *req);
 static ngx_uint_t ngx_http_socketio_upgrading(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_socketio_origin_valid(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_socketio_is_preflight(ngx_http_request_t *r);
@@ -61,7 +63,10 @@ ngx_http_socketio_handler(ngx_http_request_t *r)
                                        "invalid Origin");
     }
 
-    switch (ngx_http_socketio_origin(r, conf, ctx)) {
+    req.key.location = conf->number;
+    req.peer.raw = conf->raw;
+
+    switch (ngx_http_socketio_origin(r, conf, ctx, req.peer.jsonp != 0)) {
 
     case NGX_OK:
         break;
@@ -127,31 +132,45 @@ ngx_http_socketio_admit_known(ngx_http_request_t *r,
         return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_UNKNOWN_SID, NULL);
     }
 
-    if (!req->eio4) {
-        return ngx_http_socketio_admit_unfit(r, conf, req,
-                                             "EIO is not the session's");
-    }
-
     if (ctx->upgrade != (req->transport == NGX_HTTP_SOCKETIO_WEBSOCKET)) {
         return ngx_http_socketio_admit_unfit(r, conf, req,
                                          "Upgrade and transport do not fit");
     }
 
     if (ctx->upgrade) {
-        return ngx_http_socketio_websocket(r, conf, req->sid);
+        return ngx_http_socketio_websocket(r, conf, req);
     }
 
     switch (r->method) {
 
     case NGX_HTTP_GET:
-        return ngx_http_socketio_polling_get(r, conf, req->sid);
+        return ngx_http_socketio_polling_get(r, conf, req);
 
     case NGX_HTTP_POST:
-        return ngx_http_socketio_polling_post(r, conf, req->sid);
+        return ngx_http_socketio_polling_post(r, conf, req);
 
     default:
         /* no client does that: 400 where Node's server says 500 */
         return ngx_http_socketio_empty(r, NGX_HTTP_BAD_REQUEST);
+    }
+}
+
+
+ngx_int_t
+ngx_http_socketio_unfit(ngx_http_request_t *r, ngx_int_t rc, char *context)
+{
+    switch (rc) {
+
+    case NGX_OK:
+        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST,
+                                       context);
+
+    case NGX_ABORT:
+        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST,
+                                       "EIO is not the session's");
+
+    default: /* NGX_DECLINED */
+        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_UNKNOWN_SID, NULL);
     }
 }
 
@@ -163,13 +182,9 @@ ngx_http_socketio_admit_unfit(ngx_http_request_t *r,
     ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_request_t *req,
     char *context)
 {
-    if (ngx_socketio_known(conf->shm_zone->data, req->sid, conf->number)
-        != NGX_OK)
-    {
-        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_UNKNOWN_SID, NULL);
-    }
-
-    return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST, context);
+    return ngx_http_socketio_unfit(r, ngx_socketio_known(conf->shm_zone->data,
+                                                         &req->key),
+                                   context);
 }
 
 
@@ -189,17 +204,39 @@ ngx_http_socketio_admit_new(ngx_http_request_t *r,
                                        "Upgrade and transport do not fit");
     }
 
-    if (!req->eio4) {
+    if (!(conf->revisions & ngx_http_socketio_revision_bit(req))) {
         return ngx_http_socketio_error(r,
                                        NGX_SOCKETIO_EIO_UNSUPPORTED_VERSION,
                                        "EIO is not in socketio_eio");
     }
 
     if (ctx->upgrade) {
-        return ngx_http_socketio_websocket(r, conf, NULL);
+        return ngx_http_socketio_websocket(r, conf, req);
     }
 
-    return ngx_http_socketio_polling_open(r, conf);
+    if (req->bad_j) {
+        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST,
+                                       "j is too large");
+    }
+
+    return ngx_http_socketio_polling_open(r, conf, req);
+}
+
+
+static ngx_uint_t
+ngx_http_socketio_revision_bit(ngx_http_socketio_request_t *req)
+{
+    switch (req->key.revision) {
+
+    case 3:
+        return NGX_HTTP_SOCKETIO_EIO3;
+
+    case 4:
+        return NGX_HTTP_SOCKETIO_EIO4;
+
+    default:
+        return 0;
+    }
 }
 
 
@@ -297,27 +334,28 @@ ngx_http_socketio_preflight(ngx_http_request_t *r)
 
 ngx_int_t
 ngx_http_socketio_handshake(ngx_http_request_t *r,
-    ngx_http_socketio_loc_conf_t *conf, ngx_uint_t transport,
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_request_t *req,
     ngx_socketio_open_t *open)
 {
     ngx_memzero(open, sizeof(ngx_socketio_open_t));
 
-    if (ngx_http_socketio_random(open->sid, NGX_SOCKETIO_SID,
+    open->key = req->key;
+    open->peer = req->peer;
+
+    if (ngx_http_socketio_random(open->key.sid, NGX_SOCKETIO_SID,
                                  r->connection->log)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    if (ngx_http_socketio_handshake_json(r, conf, transport,
-                                         &open->handshake)
+    if (ngx_http_socketio_handshake_json(r, conf, req, &open->handshake)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    open->location = conf->number;
-    open->transport = (transport == NGX_HTTP_SOCKETIO_WEBSOCKET)
+    open->transport = (req->transport == NGX_HTTP_SOCKETIO_WEBSOCKET)
                       ? NGX_SOCKETIO_EIO_WEBSOCKET
                       : NGX_SOCKETIO_EIO_POLLING;
     open->interval = conf->ping_interval;
@@ -336,18 +374,19 @@ ngx_http_socketio_handshake(ngx_http_request_t *r,
 
 void
 ngx_http_socketio_open_packet(ngx_http_socketio_loc_conf_t *conf,
-    ngx_uint_t transport, u_char *sid, u_char *sid_text,
+    ngx_socketio_open_t *open, u_char *sid_text,
     ngx_socketio_eio_open_t *packet)
 {
     ngx_memzero(packet, sizeof(ngx_socketio_eio_open_t));
 
-    ngx_socketio_base64url_encode(sid_text, sid, NGX_SOCKETIO_SID);
+    ngx_socketio_base64url_encode(sid_text, open->key.sid, NGX_SOCKETIO_SID);
 
     packet->sid.len = NGX_SOCKETIO_SID_TEXT;
     packet->sid.data = sid_text;
     packet->ping_interval = conf->ping_interval;
     packet->ping_timeout = conf->ping_timeout;
     packet->max_payload = conf->max_payload;
-    packet->upgrade = transport == NGX_HTTP_SOCKETIO_POLLING
+    packet->revision3 = (open->key.revision == 3);
+    packet->upgrade = open->transport == NGX_SOCKETIO_EIO_POLLING
                       && (conf->transports & NGX_HTTP_SOCKETIO_WEBSOCKET);
 }

@@ -34,7 +34,7 @@ static ngx_int_t ngx_http_socketio_json_string(ngx_http_socketio_json_t *j,
 static ngx_int_t ngx_http_socketio_json_member(ngx_http_socketio_json_t *j,
     ngx_str_t *name, ngx_str_t *value, ngx_uint_t *first);
 static ngx_int_t ngx_http_socketio_json_fixed(ngx_http_socketio_json_t *j,
-    ngx_http_request_t *r, ngx_uint_t transport);
+    ngx_http_request_t *r, ngx_http_socketio_request_t *req);
 static ngx_int_t ngx_http_socketio_json_url(ngx_http_socketio_json_t *j,
     ngx_http_request_t *r);
 static ngx_int_t ngx_http_socketio_json_query(ngx_http_socketio_json_t *j,
@@ -49,7 +49,8 @@ static ngx_uint_t ngx_http_socketio_json_private(ngx_http_request_t *r,
 
 ngx_int_t
 ngx_http_socketio_handshake_json(ngx_http_request_t *r,
-    ngx_http_socketio_loc_conf_t *conf, ngx_uint_t transport, ngx_str_t *json)
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_request_t *req,
+    ngx_str_t *json)
 {
     u_char                    *buf;
     ngx_http_socketio_json_t   j;
@@ -68,7 +69,7 @@ ngx_http_socketio_handshake_json(ngx_http_request_t *r,
     j.last = buf + NGX_HTTP_SOCKETIO_HANDSHAKE_MAX
              - sizeof(",\"url\":\"\",\"query\":{},\"headers\":{}");
 
-    if (ngx_http_socketio_json_fixed(&j, r, transport) != NGX_OK
+    if (ngx_http_socketio_json_fixed(&j, r, req) != NGX_OK
         || ngx_http_socketio_json_url(&j, r) != NGX_OK
         || ngx_http_socketio_json_query(&j, r) != NGX_OK
         || ngx_http_socketio_json_headers(&j, r, conf) != NGX_OK)
@@ -183,7 +184,7 @@ ngx_http_socketio_json_member(ngx_http_socketio_json_t *j, ngx_str_t *name,
 
 static ngx_int_t
 ngx_http_socketio_json_fixed(ngx_http_socketio_json_t *j,
-    ngx_http_request_t *r, ngx_uint_t transport)
+    ngx_http_request_t *r, ngx_http_socketio_request_t *req)
 {
     uint64_t     ms;
     ngx_time_t  *tp;
@@ -210,9 +211,11 @@ ngx_http_socketio_json_fixed(ngx_http_socketio_json_t *j,
     j->p += ngx_socketio_json_uint(j->p, ms);
 
     ngx_http_socketio_json_raw(j, ",\"transport\":");
-    ngx_http_socketio_json_raw(j, transport == NGX_HTTP_SOCKETIO_WEBSOCKET
-                                  ? "\"websocket\"" : "\"polling\"");
-    ngx_http_socketio_json_raw(j, ",\"eio\":4");
+    ngx_http_socketio_json_raw(j,
+                               req->transport == NGX_HTTP_SOCKETIO_WEBSOCKET
+                               ? "\"websocket\"" : "\"polling\"");
+    ngx_http_socketio_json_raw(j, req->key.revision == 3 ? ",\"eio\":3"
+                                                         : ",\"eio\":4");
 
     return NGX_OK;
 }
@@ -277,8 +280,8 @@ ngx_http_socketio_json_query(ngx_http_socketio_json_t *j,
         }
 
         while (n < NGX_HTTP_SOCKETIO_QUERY_KEYS
-               && ngx_http_socketio_query_next(&p, last, &dst, &key[n],
-                                               &value[n], &raw)
+               && ngx_http_socketio_form_next(&p, last, &dst, &key[n],
+                                              &value[n], &raw)
                   == NGX_OK)
         {
             n++;

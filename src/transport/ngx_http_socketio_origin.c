@@ -20,6 +20,8 @@ typedef struct {
 } ngx_http_socketio_parsed_t;
 
 
+static void ngx_http_socketio_origin_page(ngx_http_request_t *r,
+    ngx_str_t *page);
 static void ngx_http_socketio_origin_parse(ngx_str_t *text,
     ngx_http_socketio_parsed_t *parsed);
 static ngx_uint_t ngx_http_socketio_origin_same(ngx_http_request_t *r,
@@ -37,9 +39,10 @@ static ngx_int_t ngx_http_socketio_origin_cors(ngx_http_request_t *r,
 
 ngx_int_t
 ngx_http_socketio_origin(ngx_http_request_t *r,
-    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_ctx_t *ctx)
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_ctx_t *ctx,
+    ngx_uint_t script)
 {
-    ngx_str_t                   *text;
+    ngx_str_t                   *text, page;
     ngx_uint_t                   i, same, ours;
     ngx_http_socketio_parsed_t   parsed;
     ngx_http_socketio_origin_t  *origin;
@@ -47,7 +50,13 @@ ngx_http_socketio_origin(ngx_http_request_t *r,
     text = ngx_http_socketio_header(r, "origin", sizeof("origin") - 1);
 
     if (text == NULL) {
-        return NGX_OK;
+
+        if (!script) {
+            return NGX_OK;
+        }
+
+        ngx_http_socketio_origin_page(r, &page);
+        text = &page;
     }
 
     ngx_http_socketio_origin_parse(text, &parsed);
@@ -79,6 +88,44 @@ ngx_http_socketio_origin(ngx_http_request_t *r,
     }
 
     return (same && ours) ? NGX_OK : NGX_DECLINED;
+}
+
+
+/*
+ * Browsers send no Origin with what a page loads as a script, but its cookies,
+ * and any page may do so.  Where the page is from is said by Referer then;
+ * one that keeps it to itself is nobody's.
+ */
+
+static void
+ngx_http_socketio_origin_page(ngx_http_request_t *r, ngx_str_t *page)
+{
+    u_char     *p, *last;
+    ngx_str_t  *referer;
+
+    ngx_str_set(page, "");
+
+    referer = ngx_http_socketio_header(r, "referer", sizeof("referer") - 1);
+
+    if (referer == NULL) {
+        return;
+    }
+
+    last = referer->data + referer->len;
+    p = ngx_strlchr(referer->data, last, ':');
+
+    if (p == NULL || last - p < 3 || p[1] != '/' || p[2] != '/') {
+        return;
+    }
+
+    p += 3;
+
+    while (p < last && *p != '/' && *p != '?' && *p != '#') {
+        p++;
+    }
+
+    page->data = referer->data;
+    page->len = p - referer->data;
 }
 
 

@@ -22,6 +22,7 @@ typedef struct {
     ngx_socketio_local_t     local;     /* must be first */
     ngx_http_request_t      *request;
     ngx_event_t              timer;
+    ngx_socketio_peer_t      peer;
     unsigned                 parked:1;
 } ngx_http_socketio_get_t;
 
@@ -55,43 +56,58 @@ static ngx_socketio_local_ops_t  ngx_http_socketio_get_ops = {
 static ngx_str_t  ngx_http_socketio_text_type =
     ngx_string("text/plain; charset=UTF-8");
 
+/* to a letter: clients compare it (engine.io, 6) */
+static ngx_str_t  ngx_http_socketio_binary_type =
+    ngx_string("application/octet-stream");
+
 
 ngx_int_t
 ngx_http_socketio_polling_open(ngx_http_request_t *r,
-    ngx_http_socketio_loc_conf_t *conf)
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_request_t *req)
 {
-    u_char                    sid_text[NGX_SOCKETIO_SID_TEXT];
-    ngx_buf_t                *b;
-    ngx_int_t                 rc;
-    ngx_chain_t               out;
-    ngx_socketio_id_t         id;
-    ngx_socketio_open_t       open;
-    ngx_socketio_zone_t      *zone;
-    ngx_socketio_eio_open_t   packet;
-    ngx_http_socketio_ctx_t  *ctx;
+    u_char                       sid_text[NGX_SOCKETIO_SID_TEXT];
+    ngx_int_t                    rc;
+    ngx_str_t                    text;
+    ngx_chain_t                 *out;
+    ngx_socketio_open_t          open;
+    ngx_socketio_zone_t         *zone;
+    ngx_socketio_eio_open_t      packet;
+    ngx_http_socketio_ctx_t     *ctx;
+    ngx_http_socketio_client_t   client;
 
-    if (ngx_http_socketio_handshake(r, conf, NGX_HTTP_SOCKETIO_POLLING, &open)
-        != NGX_OK)
-    {
+    if (ngx_http_socketio_handshake(r, conf, req, &open) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     /* all that may fail goes first: a session nobody knows of would stay */
 
-    ngx_http_socketio_open_packet(conf, NGX_HTTP_SOCKETIO_POLLING, open.sid,
-                                  sid_text, &packet);
+    ngx_http_socketio_open_packet(conf, &open, sid_text, &packet);
 
-    b = ngx_create_temp_buf(r->pool, ngx_socketio_eio_open(NULL, &packet));
-    if (b == NULL) {
+    text.len = ngx_socketio_eio_open(NULL, &packet);
+    text.data = ngx_pnalloc(r->pool, text.len);
+    if (text.data == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    b->last += ngx_socketio_eio_open(b->last, &packet);
+    ngx_socketio_eio_open(text.data, &packet);
+
+    if (ngx_http_socketio_payload_text(r->pool, &open.peer, &text, &out)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     zone = conf->shm_zone->data;
     ctx = ngx_http_get_module_ctx(r, ngx_http_socketio_module);
 
-    rc = ngx_socketio_open(zone, &open, &id, (uint64_t) ngx_current_msec);
+    client.zone = zone;
+    client.conf = conf;
+    client.log = r->connection->log;
+    client.peer = open.peer;
+    client.left.len = 0;
+
+    rc = ngx_socketio_open(zone, &open, &client.id,
+                           (uint64_t) ngx_current_msec);
 
     if (rc == NGX_BUSY) {
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
@@ -107,25 +123,28 @@ ngx_http_socketio_polling_open(ngx_http_request_t *r,
         return ngx_http_socketio_empty(r, NGX_HTTP_SERVICE_UNAVAILABLE);
     }
 
+    if (ngx_http_socketio_client_open(&client) != NGX_OK) {
+        ngx_str_set(&ctx->error, "zone is full");
+        return ngx_http_socketio_empty(r, NGX_HTTP_SERVICE_UNAVAILABLE);
+    }
+
     rc = ngx_http_discard_request_body(r);
 
     if (rc != NGX_OK) {
         return rc;
     }
 
-    out.buf = b;
-    out.next = NULL;
-
     return ngx_http_socketio_reply(r, NGX_HTTP_OK,
                                    &ngx_http_socketio_text_type,
-                                   sizeof("text/plain") - 1, &out);
+                                   sizeof("text/plain") - 1, out);
 }
 
 
 ngx_int_t
 ngx_http_socketio_polling_get(ngx_http_request_t *r,
-    ngx_http_socketio_loc_conf_t *conf, u_char *sid)
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_request_t *req)
 {
+    ngx_int_t                 rc;
     ngx_socketio_zone_t      *zone;
     ngx_socketio_taken_t      taken;
     ngx_http_socketio_get_t  *get;
@@ -143,15 +162,16 @@ ngx_http_socketio_polling_get(ngx_http_request_t *r,
         r->lingering_close = 1;
     }
 
-    if (ngx_socketio_get(zone, sid, conf->number, get->local.handle, &taken,
-                         (uint64_t) ngx_current_msec)
-        != NGX_OK)
-    {
+    rc = ngx_socketio_get(zone, &req->key, get->local.handle, &taken,
+                          (uint64_t) ngx_current_msec);
+
+    if (rc != NGX_OK) {
         ngx_socketio_local_remove(&get->local);
-        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_UNKNOWN_SID, NULL);
+        return ngx_http_socketio_unfit(r, rc, NULL);
     }
 
     get->local.session = taken.id;
+    get->peer = taken.peer;
 
     if (taken.actions & (NGX_SOCKETIO_EIO_PARK|NGX_SOCKETIO_EIO_PARK_SHORT)) {
         return ngx_http_socketio_get_park(get, taken.actions
@@ -252,12 +272,18 @@ static ngx_int_t
 ngx_http_socketio_get_answer(ngx_http_socketio_get_t *get,
     ngx_socketio_taken_t *taken)
 {
+    ngx_uint_t           binary;
     ngx_chain_t         *out;
     ngx_http_request_t  *r;
 
     r = get->request;
 
-    if (ngx_http_socketio_payload(r->pool, get->local.zone, taken, &out)
+    /* it may be answered when nothing is left of its session */
+
+    taken->peer = get->peer;
+
+    if (ngx_http_socketio_payload(r->pool, get->local.zone, taken, &out,
+                                  &binary)
         != NGX_OK)
     {
         /* messages are lost: better no session than one with a gap */
@@ -267,6 +293,13 @@ ngx_http_socketio_get_answer(ngx_http_socketio_get_t *get,
                          (uint64_t) ngx_current_msec);
 
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (binary) {
+        return ngx_http_socketio_reply(r, NGX_HTTP_OK,
+                                       &ngx_http_socketio_binary_type,
+                                       ngx_http_socketio_binary_type.len,
+                                       out);
     }
 
     return ngx_http_socketio_reply(r, NGX_HTTP_OK,

@@ -12,6 +12,8 @@
 
 
 #include "transport/ngx_http_socketio_transport.h"
+#include "proto/ngx_socketio_eio3.h"
+#include "proto/ngx_socketio_jsonp.h"
 
 
 /* while held, in case that no bell comes: the zone was full */
@@ -40,8 +42,11 @@ static ngx_http_socketio_post_t *ngx_http_socketio_post_create(
 static ngx_int_t ngx_http_socketio_post_accept(ngx_http_socketio_post_t *post);
 static void ngx_http_socketio_post_handler(ngx_http_request_t *r);
 static void ngx_http_socketio_post_read(ngx_http_request_t *r);
+static ngx_int_t ngx_http_socketio_post_body(ngx_http_socketio_post_t *post);
 static ngx_int_t ngx_http_socketio_post_packets(
     ngx_http_socketio_post_t *post);
+static ngx_int_t ngx_http_socketio_post_next(ngx_http_socketio_post_t *post,
+    u_char **next, ngx_socketio_eio3_packet_t *pkt);
 static void ngx_http_socketio_post_hold(ngx_http_socketio_post_t *post,
     ngx_uint_t yield);
 static ngx_int_t ngx_http_socketio_post_answer(ngx_http_socketio_post_t *post);
@@ -65,9 +70,10 @@ static ngx_socketio_local_ops_t  ngx_http_socketio_post_ops = {
 
 ngx_int_t
 ngx_http_socketio_polling_post(ngx_http_request_t *r,
-    ngx_http_socketio_loc_conf_t *conf, u_char *sid)
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_request_t *req)
 {
-    ngx_uint_t                 actions;
+    ngx_int_t                  rc;
+    ngx_socketio_taken_t       taken;
     ngx_http_socketio_post_t  *post;
 
     post = ngx_http_socketio_post_create(r, conf);
@@ -75,29 +81,30 @@ ngx_http_socketio_polling_post(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_socketio_post(post->local.zone, sid, conf->number,
-                          post->local.handle, &post->client.id, &actions,
-                          (uint64_t) ngx_current_msec)
-        != NGX_OK)
-    {
+    rc = ngx_socketio_post(post->local.zone, &req->key, post->local.handle,
+                           &taken, (uint64_t) ngx_current_msec);
+
+    if (rc != NGX_OK) {
         ngx_socketio_local_remove(&post->local);
-        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_UNKNOWN_SID, NULL);
+        return ngx_http_socketio_unfit(r, rc, NULL);
     }
 
-    if (actions & NGX_SOCKETIO_EIO_REFUSE) {
+    if (taken.actions & NGX_SOCKETIO_EIO_REFUSE) {
         ngx_socketio_local_remove(&post->local);
         return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST,
                                        "the session is a websocket's now");
     }
 
-    if (!(actions & NGX_SOCKETIO_EIO_ACCEPT)) {
+    if (!(taken.actions & NGX_SOCKETIO_EIO_ACCEPT)) {
         ngx_socketio_local_remove(&post->local);
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                       "socketio: second POST at a time, session closed");
         return ngx_http_socketio_empty(r, NGX_HTTP_BAD_REQUEST);
     }
 
-    post->local.session = post->client.id;
+    post->client.id = taken.id;
+    post->client.peer = taken.peer;
+    post->local.session = taken.id;
     post->noted = 1;
 
     return ngx_http_socketio_post_accept(post);
@@ -161,14 +168,18 @@ ngx_http_socketio_post_accept(ngx_http_socketio_post_t *post)
     r = post->request;
     type = r->headers_in.content_type;
 
-    /* revision 4 has no binary payloads; this very type and no other */
+    /* this very type and no other, as in Node (engine.io, 7) */
 
-    if (type
-        && type->value.len == sizeof("application/octet-stream") - 1
-        && ngx_memcmp(type->value.data, "application/octet-stream",
-                      type->value.len)
-           == 0)
-    {
+    post->body.binary = type
+           && type->value.len == sizeof("application/octet-stream") - 1
+           && ngx_memcmp(type->value.data, "application/octet-stream",
+                         type->value.len)
+              == 0;
+
+    if (post->body.binary && post->client.peer.revision != 3) {
+
+        /* revision 4 has no binary payloads */
+
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                       "socketio: binary POST, session closed");
 
@@ -232,7 +243,7 @@ ngx_http_socketio_post_read(ngx_http_request_t *r)
     if (rc == NGX_OK) {
         post->reading = 0;
 
-        rc = ngx_http_socketio_post_packets(post);
+        rc = ngx_http_socketio_post_body(post);
 
         if (rc == NGX_AGAIN) {
             return;
@@ -258,12 +269,44 @@ ngx_http_socketio_post_read(ngx_http_request_t *r)
 /* NGX_AGAIN: the POST is held; else what the request is finalized with */
 
 static ngx_int_t
+ngx_http_socketio_post_body(ngx_http_socketio_post_t *post)
+{
+    ngx_str_t                  payload;
+    ngx_http_socketio_body_t  *body;
+
+    body = &post->body;
+
+    if (post->client.peer.jsonp && !body->binary) {
+
+        if (ngx_socketio_jsonp_payload(&payload, body->pos, body->last)
+            != NGX_OK)
+        {
+            /* no payload at all, which nobody minds (engine.io, 8) */
+            return ngx_http_socketio_post_answer(post);
+        }
+
+        body->pos = payload.data;
+        body->last = payload.data + payload.len;
+
+        if (ngx_http_socketio_utf8(post->request->pool, &body->pos,
+                                   &body->last)
+            != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    return ngx_http_socketio_post_packets(post);
+}
+
+
+static ngx_int_t
 ngx_http_socketio_post_packets(ngx_http_socketio_post_t *post)
 {
-    u_char                     *next, *end;
-    ngx_int_t                   rc;
-    ngx_uint_t                  n;
-    ngx_socketio_eio_packet_t   pkt;
+    u_char                      *next;
+    ngx_int_t                    rc;
+    ngx_uint_t                   n;
+    ngx_socketio_eio3_packet_t   pkt;
 
     post->held = 0;
 
@@ -276,7 +319,7 @@ ngx_http_socketio_post_packets(ngx_http_socketio_post_t *post)
 
         next = post->body.pos;
 
-        rc = ngx_socketio_eio_payload_next(&next, post->body.last, &pkt);
+        rc = ngx_http_socketio_post_next(post, &next, &pkt);
 
         if (rc == NGX_DONE) {
             break;
@@ -292,9 +335,10 @@ ngx_http_socketio_post_packets(ngx_http_socketio_post_t *post)
             break;
         }
 
-        end = next ? next - 1 : post->body.last;
-
-        rc = ngx_http_socketio_client_text(&post->client, post->body.pos, end);
+        rc = pkt.raw ? ngx_http_socketio_client_typed(&post->client, pkt.data,
+                                                      pkt.len)
+                     : ngx_http_socketio_client_text(&post->client, pkt.data,
+                                                     pkt.data + pkt.len);
 
         if (rc == NGX_AGAIN) {
             ngx_http_socketio_post_hold(post, 0);
@@ -309,6 +353,39 @@ ngx_http_socketio_post_packets(ngx_http_socketio_post_t *post)
     }
 
     return ngx_http_socketio_post_answer(post);
+}
+
+
+/* the next packet of any payload */
+
+static ngx_int_t
+ngx_http_socketio_post_next(ngx_http_socketio_post_t *post, u_char **next,
+    ngx_socketio_eio3_packet_t *pkt)
+{
+    u_char                     *last;
+    ngx_int_t                   rc;
+    ngx_socketio_eio_packet_t   parsed;
+
+    last = post->body.last;
+
+    if (post->body.binary) {
+        return ngx_socketio_eio3_binary_next(next, last, pkt);
+    }
+
+    if (post->client.peer.revision == 3) {
+        return ngx_socketio_eio3_text_next(next, last, pkt);
+    }
+
+    pkt->data = *next;
+
+    rc = ngx_socketio_eio_payload_next(next, last, &parsed);
+
+    if (rc == NGX_OK) {
+        pkt->len = (*next ? *next - 1 : last) - pkt->data;
+        pkt->raw = 0;
+    }
+
+    return rc;
 }
 
 

@@ -9,11 +9,13 @@
 
 #include "transport/ngx_http_socketio_transport.h"
 #include "proto/ngx_socketio_base64.h"
-#include "proto/ngx_socketio_utf8.h"
+#include "proto/ngx_socketio_jsonp.h"
 
 
-static u_char *ngx_http_socketio_form_decode(u_char *dst, u_char *p,
-    u_char *last);
+static void ngx_http_socketio_query_eio(ngx_str_t *value,
+    ngx_http_socketio_request_t *req, ngx_http_socketio_ctx_t *ctx);
+static void ngx_http_socketio_query_jsonp(ngx_str_t *value,
+    ngx_http_socketio_request_t *req);
 static void ngx_http_socketio_query_transport(ngx_str_t *value,
     ngx_http_socketio_request_t *req, ngx_http_socketio_ctx_t *ctx);
 static void ngx_http_socketio_query_sid(ngx_str_t *value,
@@ -21,79 +23,6 @@ static void ngx_http_socketio_query_sid(ngx_str_t *value,
 static ngx_int_t ngx_http_socketio_query_hide(ngx_http_request_t *r);
 static ngx_int_t ngx_http_socketio_query_hide_in(ngx_pool_t *pool,
     ngx_str_t *text, u_char *args, u_char *dst);
-static size_t ngx_http_socketio_utf8_copy(u_char *dst, u_char *p,
-    u_char *last);
-static size_t ngx_http_socketio_utf8_char(u_char *p, u_char *last,
-    ngx_uint_t *valid);
-
-
-ngx_int_t
-ngx_http_socketio_query_next(u_char **pos, u_char *last, u_char **dst,
-    ngx_str_t *key, ngx_str_t *value, ngx_str_t *raw)
-{
-    u_char  *p, *end, *eq;
-
-    p = *pos;
-
-    while (p < last && *p == '&') {
-        p++;
-    }
-
-    if (p == last) {
-        *pos = p;
-        return NGX_DONE;
-    }
-
-    end = ngx_strlchr(p, last, '&');
-    if (end == NULL) {
-        end = last;
-    }
-
-    eq = ngx_strlchr(p, end, '=');
-    if (eq == NULL) {
-        eq = end;
-    }
-
-    key->data = *dst;
-    *dst = ngx_http_socketio_form_decode(*dst, p, eq);
-    key->len = *dst - key->data;
-
-    raw->data = (eq < end) ? eq + 1 : end;
-    raw->len = end - raw->data;
-
-    value->data = *dst;
-    *dst = ngx_http_socketio_form_decode(*dst, raw->data, end);
-    value->len = *dst - value->data;
-
-    *pos = end;
-
-    return NGX_OK;
-}
-
-
-static u_char *
-ngx_http_socketio_form_decode(u_char *dst, u_char *p, u_char *last)
-{
-    ngx_int_t  n;
-
-    while (p < last) {
-
-        if (*p == '%' && last - p > 2) {
-            n = ngx_hextoi(p + 1, 2);
-
-            if (n != NGX_ERROR) {
-                *dst++ = (u_char) n;
-                p += 3;
-                continue;
-            }
-        }
-
-        *dst++ = (*p == '+') ? ' ' : *p;
-        p++;
-    }
-
-    return dst;
-}
 
 
 ngx_int_t
@@ -122,11 +51,17 @@ ngx_http_socketio_query(ngx_http_request_t *r,
 
     /* of repeated keys the last one counts (engine.io, 1) */
 
-    while (ngx_http_socketio_query_next(&p, last, &dst, &key, &value, &raw)
+    while (ngx_http_socketio_form_next(&p, last, &dst, &key, &value, &raw)
            == NGX_OK)
     {
         if (key.len == 3 && ngx_memcmp(key.data, "EIO", 3) == 0) {
-            req->eio4 = (value.len == 1 && value.data[0] == '4');
+            ngx_http_socketio_query_eio(&value, req, ctx);
+
+        } else if (key.len == 3 && ngx_memcmp(key.data, "b64", 3) == 0) {
+            req->peer.base64 |= (value.len != 0);
+
+        } else if (key.len == 1 && key.data[0] == 'j') {
+            ngx_http_socketio_query_jsonp(&value, req);
 
         } else if (key.len == 3 && ngx_memcmp(key.data, "sid", 3) == 0) {
             ngx_http_socketio_query_sid(&value, req);
@@ -137,10 +72,6 @@ ngx_http_socketio_query(ngx_http_request_t *r,
         {
             ngx_http_socketio_query_transport(&value, req, ctx);
         }
-    }
-
-    if (req->eio4) {
-        ngx_str_set(&ctx->eio, "4");
     }
 
     if (hide) {
@@ -174,6 +105,53 @@ ngx_http_socketio_log_handler(ngx_http_request_t *r)
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * Exactly "3" or "4", where Node's server takes anything else for 3, even
+ * nothing (engine.io, 1): no real client relies on that.
+ */
+
+static void
+ngx_http_socketio_query_eio(ngx_str_t *value,
+    ngx_http_socketio_request_t *req, ngx_http_socketio_ctx_t *ctx)
+{
+    req->key.revision = 0;
+    ngx_str_null(&ctx->eio);
+
+    if (value->len != 1) {
+        return;
+    }
+
+    if (value->data[0] == '3') {
+        req->key.revision = 3;
+        ngx_str_set(&ctx->eio, "3");
+
+    } else if (value->data[0] == '4') {
+        req->key.revision = 4;
+        ngx_str_set(&ctx->eio, "4");
+    }
+
+    req->peer.revision = req->key.revision;
+}
+
+
+/* a client without XHR cannot read binary either, whatever "b64" says */
+
+static void
+ngx_http_socketio_query_jsonp(ngx_str_t *value,
+    ngx_http_socketio_request_t *req)
+{
+    uint32_t  j;
+
+    req->bad_j = ngx_socketio_jsonp_index(&j, value->data,
+                                          value->data + value->len)
+                 != NGX_OK
+                 || j == NGX_SOCKETIO_JSONP_NONE - 1;
+
+    req->peer.jsonp = req->bad_j ? 1 : ngx_socketio_peer_jsonp(j);
+    req->peer.base64 = 1;
 }
 
 
@@ -220,7 +198,7 @@ ngx_http_socketio_query_sid(ngx_str_t *value, ngx_http_socketio_request_t *req)
         return;
     }
 
-    ngx_memcpy(req->sid, sid, NGX_SOCKETIO_SID);
+    ngx_memcpy(req->key.sid, sid, NGX_SOCKETIO_SID);
     req->sid_ok = 1;
 }
 
@@ -323,7 +301,7 @@ ngx_http_socketio_query_hide_in(ngx_pool_t *pool, ngx_str_t *text,
     for ( ;; ) {
         d = dst;
 
-        if (ngx_http_socketio_query_next(&p, end, &d, &key, &value, &raw)
+        if (ngx_http_socketio_form_next(&p, end, &d, &key, &value, &raw)
             != NGX_OK)
         {
             break;
@@ -350,90 +328,4 @@ ngx_http_socketio_query_hide_in(ngx_pool_t *pool, ngx_str_t *text,
     text->len = tmp - to;
 
     return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_socketio_utf8(ngx_pool_t *pool, u_char **p, u_char **last)
-{
-    u_char    *dst;
-    size_t     len;
-    uint32_t   state;
-
-    state = 0;
-
-    if (ngx_socketio_utf8_check(&state, *p, *last) == NGX_OK && state == 0) {
-        return NGX_OK;
-    }
-
-    len = ngx_http_socketio_utf8_copy(NULL, *p, *last);
-
-    dst = ngx_pnalloc(pool, len);
-    if (dst == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_http_socketio_utf8_copy(dst, *p, *last);
-
-    *p = dst;
-    *last = dst + len;
-
-    return NGX_OK;
-}
-
-
-/* returns the length; measured only if dst is NULL */
-
-static size_t
-ngx_http_socketio_utf8_copy(u_char *dst, u_char *p, u_char *last)
-{
-    size_t      n, len;
-    ngx_uint_t  valid;
-
-    len = 0;
-
-    while (p < last) {
-        n = ngx_http_socketio_utf8_char(p, last, &valid);
-
-        if (dst) {
-            dst = valid ? ngx_cpymem(dst, p, n)
-                        : ngx_cpymem(dst, "\xef\xbf\xbd", 3);
-        }
-
-        len += valid ? n : 3;
-        p += n;
-    }
-
-    return len;
-}
-
-
-/*
- * The length of the character at p or, if it is none, of what one U+FFFD
- * stands for: the longest part of it that a valid one begins with (Unicode,
- * 3.9, "U+FFFD substitution of maximal subparts").
- */
-
-static size_t
-ngx_http_socketio_utf8_char(u_char *p, u_char *last, ngx_uint_t *valid)
-{
-    size_t    n;
-    uint32_t  state;
-
-    *valid = 0;
-    state = 0;
-
-    for (n = 0; p + n < last; n++) {
-
-        if (ngx_socketio_utf8_check(&state, p + n, p + n + 1) != NGX_OK) {
-            return n ? n : 1;
-        }
-
-        if (state == 0) {
-            *valid = 1;
-            return n + 1;
-        }
-    }
-
-    return n;
 }

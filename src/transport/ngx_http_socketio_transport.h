@@ -9,6 +9,7 @@
 
 
 #include "client/ngx_http_socketio_client.h"
+#include "client/ngx_http_socketio_form.h"
 #include "client/ngx_http_socketio_header.h"
 #include "delivery/ngx_socketio_worker.h"
 #include "proto/ngx_socketio_eio.h"
@@ -20,8 +21,9 @@ typedef struct {
     ngx_uint_t                      transport;  /* NGX_HTTP_SOCKETIO_... */
     unsigned                        has_sid:1;
     unsigned                        sid_ok:1;   /* of the sid's grammar */
-    unsigned                        eio4:1;     /* "EIO" is "4" */
-    u_char                          sid[NGX_SOCKETIO_SID];
+    unsigned                        bad_j:1;    /* "j" is no number of ours */
+    ngx_socketio_key_t              key;        /* revision: 0 if unknown */
+    ngx_socketio_peer_t             peer;       /* of a new transport */
 } ngx_http_socketio_request_t;
 
 
@@ -42,7 +44,7 @@ typedef struct {
 } ngx_http_socketio_ctx_t;
 
 
-/* a request's body; zeroed by the caller, but for "max" */
+/* a request's body; zeroed by the caller, but for "max" and "binary" */
 
 typedef struct {
     size_t                          max;        /* bytes */
@@ -51,6 +53,7 @@ typedef struct {
     u_char                         *data;       /* what came by now, a copy */
     size_t                          len;
     size_t                          size;
+    unsigned                        binary:1;
 } ngx_http_socketio_body_t;
 
 
@@ -70,23 +73,30 @@ ngx_int_t ngx_http_socketio_error(ngx_http_request_t *r, ngx_uint_t code,
 ngx_int_t ngx_http_socketio_empty(ngx_http_request_t *r, ngx_uint_t status);
 
 /*
+ * A request refused because of its session: rc is the store's, which says
+ * what is wrong with the key; NGX_OK: it is "context".
+ */
+ngx_int_t ngx_http_socketio_unfit(ngx_http_request_t *r, ngx_int_t rc,
+    char *context);
+
+/*
  * A new session: fills in open from the configuration and the request's
  * handshake, with a new sid.  NGX_OK, NGX_ERROR.
  */
 ngx_int_t ngx_http_socketio_handshake(ngx_http_request_t *r,
-    ngx_http_socketio_loc_conf_t *conf, ngx_uint_t transport,
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_request_t *req,
     ngx_socketio_open_t *open);
 /* the open packet; sid_text is the caller's, NGX_SOCKETIO_SID_TEXT bytes */
 void ngx_http_socketio_open_packet(ngx_http_socketio_loc_conf_t *conf,
-    ngx_uint_t transport, u_char *sid, u_char *sid_text,
+    ngx_socketio_open_t *open, u_char *sid_text,
     ngx_socketio_eio_open_t *packet);
 
 ngx_int_t ngx_http_socketio_polling_open(ngx_http_request_t *r,
-    ngx_http_socketio_loc_conf_t *conf);
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_request_t *req);
 ngx_int_t ngx_http_socketio_polling_get(ngx_http_request_t *r,
-    ngx_http_socketio_loc_conf_t *conf, u_char *sid);
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_request_t *req);
 ngx_int_t ngx_http_socketio_polling_post(ngx_http_request_t *r,
-    ngx_http_socketio_loc_conf_t *conf, u_char *sid);
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_request_t *req);
 
 /*
  * An answer with this body, which must live as long as r->pool; "no-store"
@@ -99,20 +109,15 @@ ngx_int_t ngx_http_socketio_add_header(ngx_http_request_t *r, char *name,
     ngx_str_t *value);
 
 /*
- * Whether a page of the request's Origin may connect.  Adds the headers of
- * CORS, whatever the answer will be, and sets ctx->foreign.  NGX_OK;
- * NGX_DECLINED: it may not; NGX_ERROR: no memory.
+ * Whether a page of the request's Origin may connect.  "script": what is asked
+ * for can be read as a script, so that the page must be known.  Adds the
+ * headers of CORS, whatever the answer will be, and sets ctx->foreign.
+ * NGX_OK; NGX_DECLINED: it may not; NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_socketio_origin(ngx_http_request_t *r,
-    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_ctx_t *ctx);
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_ctx_t *ctx,
+    ngx_uint_t script);
 
-/*
- * Walks over a query: *pos starts as its beginning, *dst as memory for as
- * many bytes; both advance.  Key and value are decoded as forms are.  "raw" is
- * the value as it stands in the query.  NGX_OK, NGX_DONE.
- */
-ngx_int_t ngx_http_socketio_query_next(u_char **pos, u_char *last,
-    u_char **dst, ngx_str_t *key, ngx_str_t *value, ngx_str_t *raw);
 /* reads the query and hides the session id in it; NGX_OK, NGX_ERROR */
 ngx_int_t ngx_http_socketio_query(ngx_http_request_t *r,
     ngx_http_socketio_request_t *req, ngx_http_socketio_ctx_t *ctx);
@@ -121,26 +126,19 @@ ngx_int_t ngx_http_socketio_log_handler(ngx_http_request_t *r);
 
 /*
  * Reads the body of a request that has request_body_no_buffering, and makes
- * it UTF-8.  NGX_OK: pos..last is all of it; NGX_AGAIN: call again when there
- * is more; else the code of an answer.
+ * it UTF-8 unless it is binary.  NGX_OK: pos..last is all of it; NGX_AGAIN:
+ * call again when there is more; else the code of an answer.
  */
 ngx_int_t ngx_http_socketio_body_read(ngx_http_request_t *r,
     ngx_http_socketio_body_t *body);
 
-/*
- * What is not UTF-8 in p..last becomes U+FFFD, as TextDecoder does it.  The
- * result is in pool unless nothing had to be replaced.  NGX_OK, NGX_ERROR.
- */
-ngx_int_t ngx_http_socketio_utf8(ngx_pool_t *pool, u_char **p, u_char **last);
-
 /* the handshake as the hooks see it, JSON members, 4 KB at most */
 ngx_int_t ngx_http_socketio_handshake_json(ngx_http_request_t *r,
-    ngx_http_socketio_loc_conf_t *conf, ngx_uint_t transport,
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_request_t *req,
     ngx_str_t *json);
 
-/* sid: NULL for a new session */
 ngx_int_t ngx_http_socketio_websocket(ngx_http_request_t *r,
-    ngx_http_socketio_loc_conf_t *conf, u_char *sid);
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_request_t *req);
 
 
 #endif /* _NGX_HTTP_SOCKETIO_TRANSPORT_H_INCLUDED_ */

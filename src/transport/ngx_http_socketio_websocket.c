@@ -35,9 +35,9 @@ static ngx_int_t ngx_http_socketio_ws_header(ngx_http_request_t *r,
 static ngx_http_socketio_ws_t *ngx_http_socketio_ws_create(
     ngx_http_request_t *r, ngx_http_socketio_loc_conf_t *conf);
 static ngx_int_t ngx_http_socketio_ws_open(ngx_http_request_t *r,
-    ngx_http_socketio_ws_t *ws);
+    ngx_http_socketio_ws_t *ws, ngx_http_socketio_request_t *req);
 static ngx_int_t ngx_http_socketio_ws_join(ngx_http_socketio_ws_t *ws,
-    u_char *sid);
+    ngx_socketio_key_t *key);
 static ngx_int_t ngx_http_socketio_ws_respond(ngx_http_request_t *r,
     ngx_str_t *key);
 static ngx_http_socketio_ws_detach_t *ngx_http_socketio_ws_detach_add(
@@ -51,7 +51,7 @@ static void ngx_http_socketio_ws_free_buffers(ngx_connection_t *c,
 
 ngx_int_t
 ngx_http_socketio_websocket(ngx_http_request_t *r,
-    ngx_http_socketio_loc_conf_t *conf, u_char *sid)
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_request_t *req)
 {
     char                           *context;
     ngx_int_t                       rc;
@@ -93,8 +93,10 @@ ngx_http_socketio_websocket(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = sid ? ngx_http_socketio_ws_join(ws, sid)
-             : ngx_http_socketio_ws_open(r, ws);
+    ws->base64 = req->peer.base64;
+
+    rc = req->has_sid ? ngx_http_socketio_ws_join(ws, &req->key)
+                      : ngx_http_socketio_ws_open(r, ws, req);
 
     switch (rc) {
 
@@ -102,7 +104,8 @@ ngx_http_socketio_websocket(ngx_http_request_t *r,
         break;
 
     case NGX_DECLINED:
-        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_UNKNOWN_SID, NULL);
+    case NGX_ABORT:
+        return ngx_http_socketio_unfit(r, rc, NULL);
 
     case NGX_BUSY:
         return ngx_http_socketio_empty(r, NGX_HTTP_SERVICE_UNAVAILABLE);
@@ -234,20 +237,20 @@ ngx_http_socketio_ws_create(ngx_http_request_t *r,
 /* NGX_OK; NGX_BUSY: not now; NGX_ERROR */
 
 static ngx_int_t
-ngx_http_socketio_ws_open(ngx_http_request_t *r, ngx_http_socketio_ws_t *ws)
+ngx_http_socketio_ws_open(ngx_http_request_t *r, ngx_http_socketio_ws_t *ws,
+    ngx_http_socketio_request_t *req)
 {
-    u_char                    sid[NGX_SOCKETIO_SID_TEXT];
-    u_char                    text[NGX_HTTP_SOCKETIO_WS_OPEN];
-    size_t                    len;
-    uint64_t                  now;
-    ngx_int_t                 rc;
-    ngx_socketio_open_t       open;
-    ngx_socketio_eio_open_t   packet;
+    u_char                       sid[NGX_SOCKETIO_SID_TEXT];
+    u_char                       text[NGX_HTTP_SOCKETIO_WS_OPEN];
+    size_t                       len;
+    uint64_t                     now;
+    ngx_int_t                    rc;
+    ngx_socketio_open_t          open;
+    ngx_socketio_eio_conf_t      conf;
+    ngx_socketio_eio_open_t      packet;
+    ngx_http_socketio_client_t   client;
 
-    if (ngx_http_socketio_handshake(r, ws->conf, NGX_HTTP_SOCKETIO_WEBSOCKET,
-                                    &open)
-        != NGX_OK)
-    {
+    if (ngx_http_socketio_handshake(r, ws->conf, req, &open) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -268,10 +271,13 @@ ngx_http_socketio_ws_open(ngx_http_request_t *r, ngx_http_socketio_ws_t *ws)
 
     ws->noted = 1;
     ws->established = 1;
-    ws->beat.at = now + open.interval;
+    ws->raw = open.peer.raw;
 
-    ngx_http_socketio_open_packet(ws->conf, NGX_HTTP_SOCKETIO_WEBSOCKET,
-                                  open.sid, sid, &packet);
+    conf.interval = open.interval;
+    conf.timeout = open.timeout;
+    ngx_socketio_eio_beat_begin(&ws->beat, &conf, open.key.revision, now);
+
+    ngx_http_socketio_open_packet(ws->conf, &open, sid, &packet);
 
     len = ngx_socketio_eio_open(NULL, &packet);
 
@@ -282,25 +288,33 @@ ngx_http_socketio_ws_open(ngx_http_request_t *r, ngx_http_socketio_ws_t *ws)
     ngx_socketio_eio_open(text, &packet);
     ngx_http_socketio_ws_frame(ws, NGX_SOCKETIO_WS_TEXT, text, len);
 
-    return ws->error ? NGX_ERROR : NGX_OK;
+    if (ws->error) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_socketio_ws_client(ws, &client);
+
+    return ngx_http_socketio_client_open(&client) == NGX_OK ? NGX_OK
+                                                            : NGX_BUSY;
 }
 
 
-/* NGX_OK; NGX_DECLINED: unknown; NGX_ERROR */
+/* NGX_OK; NGX_DECLINED, NGX_ABORT: as the store; NGX_ERROR */
 
 static ngx_int_t
-ngx_http_socketio_ws_join(ngx_http_socketio_ws_t *ws, u_char *sid)
+ngx_http_socketio_ws_join(ngx_http_socketio_ws_t *ws, ngx_socketio_key_t *key)
 {
     uint64_t   now;
     ngx_int_t  rc;
 
     now = ngx_http_socketio_ws_now();
+    ws->beat.revision = (uint8_t) key->revision;
 
-    rc = ngx_socketio_probe(ws->local.zone, sid, ws->conf->number,
-                            ws->local.handle, &ws->local.session, now);
+    rc = ngx_socketio_probe(ws->local.zone, key, ws->local.handle,
+                            &ws->local.session, now);
 
-    if (rc == NGX_DECLINED) {
-        return NGX_DECLINED;
+    if (rc == NGX_DECLINED || rc == NGX_ABORT) {
+        return rc;
     }
 
     if (rc == NGX_OK) {

@@ -95,6 +95,8 @@ typedef struct {
     unsigned                        shut:1;     /* written all there will be */
     unsigned                        slow:1;
     unsigned                        error:1;    /* close now */
+    unsigned                        base64:1;   /* takes no binary frames */
+    unsigned                        raw:1;      /* no Socket.IO */
     unsigned                        reason:8;   /* for the access log */
 
     /* "at" is also the deadline of a probe and of a Close */
@@ -134,6 +136,10 @@ ngx_int_t ngx_http_socketio_ws_rest(ngx_http_socketio_ws_t *ws, u_char *p,
     u_char *last);
 void ngx_http_socketio_ws_in_free(ngx_http_socketio_ws_t *ws);
 
+/* the client whose packets come on it */
+void ngx_http_socketio_ws_client(ngx_http_socketio_ws_t *ws,
+    ngx_http_socketio_client_t *client);
+
 /*
  * ngx_http_socketio_ws_packet.c: one message, "b..." as the binary one that
  * it is; NGX_OK, NGX_AGAIN: hold it
@@ -154,6 +160,14 @@ void ngx_http_socketio_ws_pin(ngx_http_socketio_ws_t *ws,
 /* NGX_OK: all is written; NGX_AGAIN; NGX_ERROR */
 ngx_int_t ngx_http_socketio_ws_write(ngx_http_socketio_ws_t *ws);
 void ngx_http_socketio_ws_out_free(ngx_http_socketio_ws_t *ws);
+
+
+/*
+ * ngx_http_socketio_ws_variant.c: what this peer gets in place of the message,
+ * NULL for the message as it is.  NGX_OK, NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_socketio_ws_variant(ngx_http_socketio_ws_t *ws,
+    ngx_socketio_pin_t *pin, ngx_socketio_variant_t **variant);
 
 
 #define ngx_http_socketio_ws_now()  ((uint64_t) ngx_current_msec)

@@ -180,7 +180,8 @@ ngx_http_socketio_ws_beat(ngx_http_socketio_ws_t *ws)
     }
 
     ngx_log_error(NGX_LOG_INFO, ws->connection->log, 0,
-                  "client timed out: no pong");
+                  "client timed out: no %s",
+                  ws->beat.revision == 3 ? "ping" : "pong");
 
     ngx_socketio_end(ws->local.zone, &ws->local.session,
                      NGX_SOCKETIO_REASON_PING_TIMEOUT, now);
@@ -432,7 +433,13 @@ ngx_http_socketio_ws_log(ngx_http_socketio_ws_t *ws)
 
     if (ctx) {
         ngx_str_set(&ctx->transport, "websocket");
-        ngx_str_set(&ctx->eio, "4");
+        if (ws->beat.revision == 3) {
+            ngx_str_set(&ctx->eio, "3");
+
+        } else {
+            ngx_str_set(&ctx->eio, "4");
+        }
+
         ctx->reason = *ngx_socketio_reason(ws->reason);
     }
 

@@ -11,6 +11,7 @@
 
 
 #include "transport/ngx_http_socketio_websocket.h"
+#include "proto/ngx_socketio_eio.h"
 
 
 #define NGX_HTTP_SOCKETIO_WS_ROOMS  32      /* of most sessions */
@@ -18,6 +19,10 @@
 
 static ngx_int_t ngx_http_socketio_ws_text(ngx_http_socketio_ws_t *ws,
     u_char *p, size_t len);
+static ngx_int_t ngx_http_socketio_ws_binary(ngx_http_socketio_ws_t *ws,
+    u_char *p, size_t len);
+static ngx_int_t ngx_http_socketio_ws_type(ngx_http_socketio_ws_t *ws,
+    ngx_uint_t type);
 static ngx_int_t ngx_http_socketio_ws_message(ngx_http_socketio_ws_t *ws,
     ngx_uint_t binary, u_char *p, size_t len);
 static ngx_int_t ngx_http_socketio_ws_control(ngx_http_socketio_ws_t *ws,
@@ -47,10 +52,37 @@ ngx_http_socketio_ws_packet(ngx_http_socketio_ws_t *ws, ngx_uint_t opcode,
     }
 
     if (opcode == NGX_SOCKETIO_WS_BINARY) {
-        return ngx_http_socketio_ws_message(ws, 1, p, len);
+        return ngx_http_socketio_ws_binary(ws, p, len);
     }
 
     return ngx_http_socketio_ws_text(ws, p, len);
+}
+
+
+/* revision 3 has the type in front, as a number (engine.io, 9) */
+
+static ngx_int_t
+ngx_http_socketio_ws_binary(ngx_http_socketio_ws_t *ws, u_char *p, size_t len)
+{
+    if (ws->beat.revision != 3) {
+        return ngx_http_socketio_ws_message(ws, 1, p, len);
+    }
+
+    if (len == 0) {
+        ngx_http_socketio_ws_heard(ws);
+        return NGX_OK;
+    }
+
+    if (*p == NGX_SOCKETIO_EIO_MESSAGE) {
+        return ngx_http_socketio_ws_message(ws, 1, p + 1, len - 1);
+    }
+
+    if (*p > NGX_SOCKETIO_EIO_NOOP) {
+        return ngx_http_socketio_ws_control(ws,
+                                            NGX_SOCKETIO_EIO_EV_PARSE_ERROR);
+    }
+
+    return ngx_http_socketio_ws_type(ws, *p);
 }
 
 
@@ -62,32 +94,65 @@ ngx_http_socketio_ws_text(ngx_http_socketio_ws_t *ws, u_char *p, size_t len)
                                             NGX_SOCKETIO_EIO_EV_PARSE_ERROR);
     }
 
-    switch (*p) {
-
-    case '4':
+    if (*p == '4') {
         return ngx_http_socketio_ws_message(ws, 0, p, len);
+    }
 
-    case '3':
-        ngx_http_socketio_ws_pong(ws);
-        return NGX_OK;
-
-    case '2':
-        return ngx_http_socketio_ws_control(ws, NGX_SOCKETIO_EIO_EV_PING);
-
-    case '0':
-    case '1':
-    case '5':
-    case '6':
-
-        /* without meaning on a websocket (engine.io, 5) */
-
-        ngx_http_socketio_ws_heard(ws);
-        return NGX_OK;
-
-    default:
+    if (*p < '0' || *p > '6') {
         return ngx_http_socketio_ws_control(ws,
                                             NGX_SOCKETIO_EIO_EV_PARSE_ERROR);
     }
+
+    return ngx_http_socketio_ws_type(ws, *p - '0');
+}
+
+
+/* all types but messages */
+
+static ngx_int_t
+ngx_http_socketio_ws_type(ngx_http_socketio_ws_t *ws, ngx_uint_t type)
+{
+    switch (type) {
+
+    case NGX_SOCKETIO_EIO_PONG:
+        ngx_http_socketio_ws_pong(ws);
+        return NGX_OK;
+
+    case NGX_SOCKETIO_EIO_PING:
+
+        if (ws->beat.revision != 3) {
+            return ngx_http_socketio_ws_control(ws, NGX_SOCKETIO_EIO_EV_PING);
+        }
+
+        /* its data is not echoed, other than a probe's */
+
+        ngx_http_socketio_ws_frame(ws, NGX_SOCKETIO_WS_TEXT, (u_char *) "3",
+                                   1);
+        break;
+
+    default:
+        /* without meaning on a websocket (engine.io, 5) */
+        break;
+    }
+
+    ngx_http_socketio_ws_heard(ws);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_socketio_ws_client(ngx_http_socketio_ws_t *ws,
+    ngx_http_socketio_client_t *client)
+{
+    ngx_memzero(client, sizeof(ngx_http_socketio_client_t));
+
+    client->zone = ws->local.zone;
+    client->id = ws->local.session;
+    client->conf = ws->conf;
+    client->log = ws->connection->log;
+    client->peer.revision = ws->beat.revision;
+    client->peer.raw = ws->raw;
 }
 
 
@@ -100,11 +165,7 @@ ngx_http_socketio_ws_message(ngx_http_socketio_ws_t *ws, ngx_uint_t binary,
 
     ngx_http_socketio_ws_heard(ws);
 
-    client.zone = ws->local.zone;
-    client.id = ws->local.session;
-    client.conf = ws->conf;
-    client.log = ws->connection->log;
-    client.left.len = 0;
+    ngx_http_socketio_ws_client(ws, &client);
 
     rc = binary ? ngx_http_socketio_client_binary(&client, p, len)
                 : ngx_http_socketio_client_text(&client, p, p + len);
@@ -261,6 +322,7 @@ ngx_http_socketio_ws_switch(ngx_http_socketio_ws_t *ws,
     ngx_socketio_membership_t  *member;
 
     ws->established = 1;
+    ws->raw = up->taken.peer.raw;
     ws->beat = up->beat;
     ws->local.from_seq = up->from_seq;
 
@@ -281,8 +343,8 @@ ngx_http_socketio_ws_switch(ngx_http_socketio_ws_t *ws,
     }
 
     if (up->taken.ping) {
-        ngx_http_socketio_ws_frame(ws, NGX_SOCKETIO_WS_TEXT, (u_char *) "2",
-                                   1);
+        ngx_http_socketio_ws_frame(ws, NGX_SOCKETIO_WS_TEXT,
+                          (u_char *) (ws->beat.revision == 3 ? "3" : "2"), 1);
     }
 
     return NGX_OK;

@@ -30,6 +30,8 @@ static ngx_int_t ngx_http_socketio_ws_event(ngx_http_socketio_ws_t *ws,
     ngx_socketio_ws_event_t *ev);
 static ngx_int_t ngx_http_socketio_ws_data(ngx_http_socketio_ws_t *ws,
     ngx_socketio_ws_event_t *ev);
+static ngx_int_t ngx_http_socketio_ws_base64(ngx_http_socketio_ws_t *ws,
+    u_char **text, size_t *len);
 static ngx_int_t ngx_http_socketio_ws_hold(ngx_http_socketio_ws_t *ws,
     ngx_uint_t opcode, u_char *p, size_t len);
 static ngx_int_t ngx_http_socketio_ws_collect(ngx_http_socketio_ws_t *ws,
@@ -376,12 +378,9 @@ ngx_http_socketio_ws_data(ngx_http_socketio_ws_t *ws,
     opcode = ev->opcode;
 
     if (ws->established
-        && opcode == NGX_SOCKETIO_WS_TEXT && len && *p == 'b')
+        && opcode == NGX_SOCKETIO_WS_TEXT
+        && ngx_http_socketio_ws_base64(ws, &p, &len) == NGX_OK)
     {
-        /* base64 of a binary message; once, since it may be offered again */
-
-        p++;
-        (void) ngx_socketio_base64_decode(p, &len, p, p + len - 1);
         opcode = NGX_SOCKETIO_WS_BINARY;
     }
 
@@ -394,6 +393,47 @@ ngx_http_socketio_ws_data(ngx_http_socketio_ws_t *ws,
     if (in) {
         ngx_http_socketio_ws_data_free(in);
     }
+
+    return NGX_OK;
+}
+
+
+/*
+ * "b...": the payload that a binary frame would have had, in place; once,
+ * since it may be offered again.  NGX_OK, NGX_DECLINED: it is none.
+ */
+
+static ngx_int_t
+ngx_http_socketio_ws_base64(ngx_http_socketio_ws_t *ws, u_char **text,
+    size_t *len)
+{
+    u_char      *p, *last;
+    size_t       n;
+    ngx_uint_t   typed;
+
+    p = *text;
+    last = p + *len;
+    typed = (ws->beat.revision == 3);
+
+    if (*len < 1 + typed || *p != 'b') {
+        return NGX_DECLINED;
+    }
+
+    p++;
+
+    if (typed) {
+
+        if (*p < '0' || *p > '6') {
+            return NGX_DECLINED;
+        }
+
+        *p -= '0';
+    }
+
+    (void) ngx_socketio_base64_decode(p + typed, &n, p + typed, last);
+
+    *text = p;
+    *len = n + typed;
 
     return NGX_OK;
 }

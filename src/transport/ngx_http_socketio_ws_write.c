@@ -228,6 +228,8 @@ ngx_http_socketio_ws_close_frame(ngx_http_socketio_ws_t *ws, ngx_uint_t code)
 void
 ngx_http_socketio_ws_pin(ngx_http_socketio_ws_t *ws, ngx_socketio_pin_t *pin)
 {
+    size_t                       len;
+    ngx_socketio_variant_t      *variant;
     ngx_http_socketio_ws_out_t  *out;
 
     if (pin->len == 0) {
@@ -242,8 +244,20 @@ ngx_http_socketio_ws_pin(ngx_http_socketio_ws_t *ws, ngx_socketio_pin_t *pin)
     }
 
     out->pin = pin;
+    len = pin->len;
 
-    if (pin->data) {
+    if (ngx_http_socketio_ws_variant(ws, pin, &variant) != NGX_OK) {
+        ngx_http_socketio_ws_put(ws, out);
+        ws->error = 1;
+        return;
+    }
+
+    if (variant) {
+        out->pos = variant->data;
+        out->last = variant->data + variant->len;
+        len = variant->len;
+
+    } else if (pin->data) {
         out->pos = pin->data;
         out->last = pin->data + pin->len;
 
@@ -252,7 +266,7 @@ ngx_http_socketio_ws_pin(ngx_http_socketio_ws_t *ws, ngx_socketio_pin_t *pin)
         out->left = pin->len;
     }
 
-    ngx_http_socketio_ws_add(ws, out, pin->len);
+    ngx_http_socketio_ws_add(ws, out, len);
 }
 
 

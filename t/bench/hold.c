@@ -79,7 +79,7 @@ member(unsigned n)
     ngx_socketio_incoming_t  in;
 
     memset(&open, 0, sizeof(open));
-    memcpy(open.sid, &n, sizeof(n));
+    memcpy(open.key.sid, &n, sizeof(n));
     memset(&in, 0, sizeof(in));
 
     open.interval = 25000;
@@ -109,17 +109,17 @@ static void
 drain(unsigned from, unsigned members)
 {
     unsigned              i;
-    u_char                sid[NGX_SOCKETIO_SID];
+    ngx_socketio_key_t    key;
     ngx_socketio_ref_t    node;
     ngx_socketio_taken_t  taken;
     ngx_socketio_slot_t  *slot;
 
-    memset(sid, 0, sizeof(sid));
+    memset(&key, 0, sizeof(key));
     slot = &zone.slots[zone.slot];
 
     for (i = from; i < members; i++) {
-        memcpy(sid, &i, sizeof(i));
-        ngx_socketio_get(&zone, sid, 0, 0, &taken, 1000);
+        memcpy(key.sid, &i, sizeof(i));
+        ngx_socketio_get(&zone, &key, 0, &taken, 1000);
 
         while (slot->held) {
             node = slot->held;

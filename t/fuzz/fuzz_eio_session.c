@@ -66,7 +66,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     f.conf.timeout = 200;
     f.now = 1000;
 
-    ngx_socketio_eio_begin(&f.s, &f.conf, size & 1, f.now);
+    ngx_socketio_eio_begin(&f.s, &f.conf, size & 2 ? 3 : 4, size & 1, f.now);
     must(f.s.beat.at == 1250 && f.s.transport == (size & 1));
 
     for (i = 0; i < size; i++) {

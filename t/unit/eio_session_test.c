@@ -265,7 +265,7 @@ test_scripts(void)
     for (i = 0; i < nelts(scripts); i++) {
         strcpy(text, scripts[i].script);
         now = 1000;
-        ngx_socketio_eio_begin(&s, &conf, NGX_SOCKETIO_EIO_POLLING, now);
+        ngx_socketio_eio_begin(&s, &conf, 4, NGX_SOCKETIO_EIO_POLLING, now);
 
         for (step = strtok_r(text, " ", &save);
              step;
@@ -369,7 +369,7 @@ test_case(size_t n, ngx_uint_t get, ngx_uint_t post)
     ngx_socketio_eio_answer_e    answer;
     ngx_socketio_eio_session_t   s;
 
-    ngx_socketio_eio_begin(&s, &conf, NGX_SOCKETIO_EIO_POLLING, 1000);
+    ngx_socketio_eio_begin(&s, &conf, 4, NGX_SOCKETIO_EIO_POLLING, 1000);
 
     if (get) {
         ngx_socketio_eio_step(&s, &conf, EV(GET), 1000);
@@ -453,7 +453,7 @@ test_beat(void)
     ngx_socketio_eio_session_t   s;
     ngx_socketio_eio_beat_t     *beat;
 
-    ngx_socketio_eio_begin(&s, &conf, NGX_SOCKETIO_EIO_WEBSOCKET, 1000);
+    ngx_socketio_eio_begin(&s, &conf, 4, NGX_SOCKETIO_EIO_WEBSOCKET, 1000);
     beat = &s.beat;
 
     ok(beat->at == 1250, "the first ping after an interval");

@@ -154,7 +154,7 @@ open_session(ngx_socketio_zone_t *zone, ngx_uint_t transport,
     ngx_socketio_open_t  o;
 
     ngx_memzero(&o, sizeof(o));
-    o.sid[0] = ++sids;
+    o.key.sid[0] = ++sids;
     o.transport = transport;
     o.interval = 25000;
     o.timeout = 20000;
@@ -742,8 +742,8 @@ test_emptied_while_filling(void)
 static void
 test_taken_before_noticed(void)
 {
-    u_char                    sid[NGX_SOCKETIO_SID];
     ngx_socketio_id_t         id;
+    ngx_socketio_key_t        key;
     ngx_socketio_taken_t      taken;
     ngx_socketio_letters_t    letters;
 
@@ -754,9 +754,9 @@ test_taken_before_noticed(void)
 
     id = open_session(&zones[1], NGX_SOCKETIO_EIO_POLLING, 0, 10);
     connect_socket(&zones[1], &id, "/", NULL);
-    ngx_memzero(sid, sizeof(sid));
-    sid[0] = sids;
-    ok(ngx_socketio_get(&zones[1], sid, 0, 0, &taken, ngx_current_msec)
+    ngx_memzero(&key, sizeof(key));
+    key.sid[0] = sids;
+    ok(ngx_socketio_get(&zones[1], &key, 0, &taken, ngx_current_msec)
        == NGX_OK && taken.n == 1, "one packet is taken");
     ngx_socketio_slot_give_back(&zones[1], &taken.nodes, 1);
 

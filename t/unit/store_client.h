@@ -45,12 +45,13 @@ model_op_open(model_worker_t *w)
 
     random = ++model_serial * 0x9e3779b97f4a7c15;
     random ^= random >> 29;
-    ngx_memcpy(s->sid, &random, 8);
-    s->sid[1] = s->sid[2] = s->sid[3] = 0;
-    ngx_memcpy(s->sid + 8, &model_serial, 8);
+    ngx_memcpy(s->key.sid, &random, 8);
+    s->key.sid[1] = s->key.sid[2] = s->key.sid[3] = 0;
+    ngx_memcpy(s->key.sid + 8, &model_serial, 8);
+    s->key.location = MODEL_LOCATION;
+    s->key.revision = 4;
 
-    ngx_memcpy(open.sid, s->sid, NGX_SOCKETIO_SID);
-    open.location = MODEL_LOCATION;
+    open.key = s->key;
     open.transport = model_choose(2) ? NGX_SOCKETIO_EIO_WEBSOCKET
                                      : NGX_SOCKETIO_EIO_POLLING;
     open.interval = 2500;
@@ -112,8 +113,8 @@ model_op_get(model_worker_t *w, model_session_t *s)
     rec = model_record(s);
     local = model_local_add(w, MODEL_GET, s);
 
-    rc = ngx_socketio_get(&w->zone, s->sid, MODEL_LOCATION,
-                          model_handle(w, local), &taken, model_now);
+    rc = ngx_socketio_get(&w->zone, &s->key, model_handle(w, local), &taken,
+                          model_now);
     if (model_gone()) {
         return;
     }
@@ -173,24 +174,23 @@ model_op_get_end(void)
 static model_local_t *
 model_op_post(model_worker_t *w, model_session_t *s)
 {
-    ngx_int_t          rc;
-    ngx_uint_t         actions;
-    model_local_t     *local;
-    ngx_socketio_id_t  id;
+    ngx_int_t              rc;
+    model_local_t         *local;
+    ngx_socketio_taken_t   taken;
 
     local = model_local_add(w, MODEL_POST, s);
 
-    rc = ngx_socketio_post(&w->zone, s->sid, MODEL_LOCATION,
-                           model_handle(w, local), &id, &actions, model_now);
+    rc = ngx_socketio_post(&w->zone, &s->key, model_handle(w, local), &taken,
+                           model_now);
 
-    if (rc == NGX_OK && (actions & NGX_SOCKETIO_EIO_ACCEPT)) {
+    if (rc == NGX_OK && (taken.actions & NGX_SOCKETIO_EIO_ACCEPT)) {
         return local;
     }
 
     local->kind = 0;
 
     if (rc == NGX_OK) {
-        s->may_close = (actions & NGX_SOCKETIO_EIO_REFUSE_EMPTY) != 0;
+        s->may_close = (taken.actions & NGX_SOCKETIO_EIO_REFUSE_EMPTY) != 0;
     }
 
     return NULL;
@@ -637,8 +637,8 @@ model_op_websocket(model_worker_t *w, model_session_t *s)
 
     if (local == NULL || model_choose(16) == 0) {
         local = model_local_add(w, MODEL_WS, s);
-        rc = ngx_socketio_probe(&w->zone, s->sid, MODEL_LOCATION,
-                                model_handle(w, local), &id, model_now);
+        rc = ngx_socketio_probe(&w->zone, &s->key, model_handle(w, local),
+                                &id, model_now);
         if (model_gone()) {
             return;
         }

@@ -73,7 +73,7 @@ typedef struct {
     ngx_uint_t               partial;       /* payload */
     model_socket_t          *partial_socket;
     ngx_socketio_id_t        id;
-    u_char                   sid[NGX_SOCKETIO_SID];
+    ngx_socketio_key_t       key;
     model_socket_t           sockets[MODEL_SOCKETS];
     uint32_t                 queue[MODEL_QUEUE];
     ngx_uint_t               head;

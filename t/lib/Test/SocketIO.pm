@@ -410,7 +410,7 @@ http {
         location = /pid { return 200 $pid; }
         location /socket.io/ {
             socketio test;
-            socketio_eio 4;
+            socketio_eio %%EIO%%;
             socketio_hook /_hook;
             socketio_hook_batch off;
             %%SOCKETIO%%
@@ -424,6 +424,7 @@ http {
     }
 }
 CONF
+        EIO => $o{eio} // '4',
         map { uc($_) => $o{$_} // '' } qw/http server socketio/);
 }
 
@@ -448,7 +449,7 @@ http {
         location = /pid { return 200 $pid; }
         location /socket.io/ {
             socketio test;
-            socketio_eio 4;
+            socketio_eio %%EIO%%;
             socketio_hook /_hook;
             %%SOCKETIO%%
         }
@@ -464,7 +465,7 @@ http {
     }
 }
 CONF
-        READ_TIMEOUT => $o{read_timeout} // '5s',
+        READ_TIMEOUT => $o{read_timeout} // '5s', EIO => $o{eio} // '4',
         map { uc($_) => $o{$_} // '' } qw/http server socketio proxy/);
 
     return $b;
