@@ -15,6 +15,10 @@ typedef struct {
 } ngx_http_socketio_event_out_t;
 
 
+typedef void (*ngx_http_socketio_event_put_pt)(
+    ngx_http_socketio_event_out_t *out, ngx_http_socketio_event_t *event);
+
+
 static void ngx_http_socketio_event_put(ngx_http_socketio_event_out_t *out,
     u_char *data, size_t len);
 static void ngx_http_socketio_event_put_quoted(
@@ -33,11 +37,8 @@ static void ngx_http_socketio_event_put_rooms(
     ngx_http_socketio_event_out_t *out, ngx_http_socketio_event_t *event);
 static void ngx_http_socketio_event_put_visible(
     ngx_http_socketio_event_out_t *out, u_char *p, size_t len);
-static ngx_int_t ngx_http_socketio_event_variables_connect(
-    ngx_http_socketio_lane_event_t *v, ngx_http_socketio_event_t *event,
-    ngx_pool_t *pool);
-static ngx_int_t ngx_http_socketio_event_variables_message(
-    ngx_http_socketio_lane_event_t *v, ngx_http_socketio_event_t *event,
+static ngx_int_t ngx_http_socketio_event_value(ngx_str_t *value,
+    ngx_http_socketio_event_put_pt put, ngx_http_socketio_event_t *event,
     ngx_pool_t *pool);
 static ngx_int_t ngx_http_socketio_event_variables_event(
     ngx_http_socketio_lane_event_t *v, ngx_http_socketio_event_t *event,
@@ -343,7 +344,9 @@ ngx_http_socketio_event_variables(ngx_http_socketio_event_t *event,
     switch (event->type) {
 
     case NGX_SOCKETIO_ENTRY_CONNECT:
-        if (ngx_http_socketio_event_variables_connect(v, event, pool)
+        if (ngx_http_socketio_event_value(&v->handshake,
+                                          ngx_http_socketio_event_put_connect,
+                                          event, pool)
             != NGX_OK)
         {
             return NULL;
@@ -353,7 +356,9 @@ ngx_http_socketio_event_variables(ngx_http_socketio_event_t *event,
 
     case NGX_SOCKETIO_ENTRY_EVENT:
         if ((event->peer.raw
-             ? ngx_http_socketio_event_variables_message(v, event, pool)
+             ? ngx_http_socketio_event_value(&v->message,
+                                          ngx_http_socketio_event_put_message,
+                                          event, pool)
              : ngx_http_socketio_event_variables_event(v, event, pool))
             != NGX_OK)
         {
@@ -371,15 +376,18 @@ ngx_http_socketio_event_variables(ngx_http_socketio_event_t *event,
 }
 
 
+/* what "put" writes of the event, in memory of its own */
+
 static ngx_int_t
-ngx_http_socketio_event_variables_connect(ngx_http_socketio_lane_event_t *v,
-    ngx_http_socketio_event_t *event, ngx_pool_t *pool)
+ngx_http_socketio_event_value(ngx_str_t *value,
+    ngx_http_socketio_event_put_pt put, ngx_http_socketio_event_t *event,
+    ngx_pool_t *pool)
 {
     ngx_http_socketio_event_out_t  out;
 
     out.p = NULL;
     out.len = 0;
-    ngx_http_socketio_event_put_connect(&out, event);
+    put(&out, event);
 
     out.p = ngx_pnalloc(pool, out.len);
     if (out.p == NULL) {
@@ -387,35 +395,10 @@ ngx_http_socketio_event_variables_connect(ngx_http_socketio_lane_event_t *v,
     }
 
     out.len = 0;
-    ngx_http_socketio_event_put_connect(&out, event);
+    put(&out, event);
 
-    v->handshake.len = out.len;
-    v->handshake.data = out.p;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_socketio_event_variables_message(ngx_http_socketio_lane_event_t *v,
-    ngx_http_socketio_event_t *event, ngx_pool_t *pool)
-{
-    ngx_http_socketio_event_out_t  out;
-
-    out.p = NULL;
-    out.len = 0;
-    ngx_http_socketio_event_put_message(&out, event);
-
-    out.p = ngx_pnalloc(pool, out.len);
-    if (out.p == NULL) {
-        return NGX_ERROR;
-    }
-
-    out.len = 0;
-    ngx_http_socketio_event_put_message(&out, event);
-
-    v->message.len = out.len;
-    v->message.data = out.p;
+    value->len = out.len;
+    value->data = out.p;
 
     return NGX_OK;
 }
