@@ -20,9 +20,6 @@ static ngx_int_t ngx_http_socketio_admit_new(ngx_http_request_t *r,
 static ngx_int_t ngx_http_socketio_admit_known(ngx_http_request_t *r,
     ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_ctx_t *ctx,
     ngx_http_socketio_request_t *req);
-static ngx_int_t ngx_http_socketio_admit_unfit(ngx_http_request_t *r,
-    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_request_t *req,
-    char *context);
 static ngx_uint_t ngx_http_socketio_revision_bit(
     ngx_http_socketio_request_t *req);
 static ngx_uint_t ngx_http_socketio_upgrading(ngx_http_request_t *r);
@@ -58,29 +55,29 @@ ngx_http_socketio_handler(ngx_http_request_t *r)
     ctx->upgrade = (conf->transports & NGX_HTTP_SOCKETIO_WEBSOCKET)
                    && ngx_http_socketio_upgrading(r);
 
-    if (!ngx_http_socketio_origin_valid(r)) {
-        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST,
-                                       "invalid Origin");
-    }
-
     req.key.location = conf->number;
     req.peer.raw = conf->raw;
 
-    switch (ngx_http_socketio_origin(r, conf, ctx, req.peer.jsonp != 0)) {
+    /* an Origin that is none of HTTP's is nobody's: admit() refuses it */
 
-    case NGX_OK:
-        break;
+    if (ngx_http_socketio_origin_valid(r)) {
 
-    case NGX_DECLINED:
-        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_FORBIDDEN,
-                                       "Origin is not in socketio_origins");
+        switch (ngx_http_socketio_origin(r, conf, ctx, req.peer.jsonp != 0)) {
 
-    default:
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+        case NGX_OK:
+            break;
 
-    if (ngx_http_socketio_is_preflight(r)) {
-        return ngx_http_socketio_preflight(r);
+        case NGX_DECLINED:
+            return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_FORBIDDEN,
+                                           "not in socketio_origins");
+
+        default:
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        if (ngx_http_socketio_is_preflight(r)) {
+            return ngx_http_socketio_preflight(r);
+        }
     }
 
     return ngx_http_socketio_admit(r, conf, ctx, &req);
@@ -103,7 +100,12 @@ ngx_http_socketio_admit(ngx_http_request_t *r,
 
     if (!(conf->transports & req->transport)) {
         return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_UNKNOWN_TRANSPORT,
-                                       "it is not in socketio_transports");
+                                       "not in socketio_transports");
+    }
+
+    if (!ngx_http_socketio_origin_valid(r)) {
+        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST,
+                                       "INVALID_ORIGIN");
     }
 
     zone = conf->shm_zone->data;
@@ -128,13 +130,16 @@ ngx_http_socketio_admit_known(ngx_http_request_t *r,
     ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_ctx_t *ctx,
     ngx_http_socketio_request_t *req)
 {
+    ngx_int_t  rc;
+
     if (!req->sid_ok) {
         return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_UNKNOWN_SID, NULL);
     }
 
     if (ctx->upgrade != (req->transport == NGX_HTTP_SOCKETIO_WEBSOCKET)) {
-        return ngx_http_socketio_admit_unfit(r, conf, req,
-                                         "Upgrade and transport do not fit");
+        return ngx_http_socketio_unfit(r,
+                       ngx_socketio_known(conf->shm_zone->data, &req->key),
+                       "TRANSPORT_MISMATCH, Upgrade and transport do not fit");
     }
 
     if (ctx->upgrade) {
@@ -150,9 +155,18 @@ ngx_http_socketio_admit_known(ngx_http_request_t *r,
         return ngx_http_socketio_polling_post(r, conf, req);
 
     default:
-        /* no client does that: 400 where Node's server says 500 */
-        return ngx_http_socketio_empty(r, NGX_HTTP_BAD_REQUEST);
+        break;
     }
+
+    rc = ngx_socketio_known(conf->shm_zone->data, &req->key);
+
+    if (rc != NGX_OK) {
+        return ngx_http_socketio_unfit(r, rc, NULL);
+    }
+
+    /* no client does that: 400 where Node's server says 500 */
+
+    return ngx_http_socketio_empty(r, NGX_HTTP_BAD_REQUEST);
 }
 
 
@@ -167,24 +181,12 @@ ngx_http_socketio_unfit(ngx_http_request_t *r, ngx_int_t rc, char *context)
 
     case NGX_ABORT:
         return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST,
-                                       "EIO is not the session's");
+                                       "PROTOCOL_MISMATCH, EIO is not the "
+                                       "session's");
 
     default: /* NGX_DECLINED */
         return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_UNKNOWN_SID, NULL);
     }
-}
-
-
-/* A request that its session cannot take: whether there is one comes first. */
-
-static ngx_int_t
-ngx_http_socketio_admit_unfit(ngx_http_request_t *r,
-    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_request_t *req,
-    char *context)
-{
-    return ngx_http_socketio_unfit(r, ngx_socketio_known(conf->shm_zone->data,
-                                                         &req->key),
-                                   context);
 }
 
 
@@ -201,13 +203,14 @@ ngx_http_socketio_admit_new(ngx_http_request_t *r,
 
     if (ctx->upgrade != (req->transport == NGX_HTTP_SOCKETIO_WEBSOCKET)) {
         return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST,
-                                       "Upgrade and transport do not fit");
+                                       "TRANSPORT_HANDSHAKE_ERROR, Upgrade "
+                                       "and transport do not fit");
     }
 
     if (!(conf->revisions & ngx_http_socketio_revision_bit(req))) {
         return ngx_http_socketio_error(r,
                                        NGX_SOCKETIO_EIO_UNSUPPORTED_VERSION,
-                                       "EIO is not in socketio_eio");
+                                       "not in socketio_eio");
     }
 
     if (ctx->upgrade) {
@@ -216,7 +219,8 @@ ngx_http_socketio_admit_new(ngx_http_request_t *r,
 
     if (req->bad_j) {
         return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST,
-                                       "j is too large");
+                                       "TRANSPORT_HANDSHAKE_ERROR, j is too "
+                                       "large");
     }
 
     return ngx_http_socketio_polling_open(r, conf, req);

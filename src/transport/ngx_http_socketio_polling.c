@@ -182,7 +182,8 @@ ngx_http_socketio_polling_get(ngx_http_request_t *r,
 
     if (taken.actions & NGX_SOCKETIO_EIO_REFUSE) {
         return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST,
-                                       "the session is a websocket's now");
+                                       "TRANSPORT_MISMATCH, the session is a "
+                                       "websocket's now");
     }
 
     if (taken.actions & NGX_SOCKETIO_EIO_REFUSE_EMPTY) {

@@ -92,7 +92,8 @@ ngx_http_socketio_polling_post(ngx_http_request_t *r,
     if (taken.actions & NGX_SOCKETIO_EIO_REFUSE) {
         ngx_socketio_local_remove(&post->local);
         return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST,
-                                       "the session is a websocket's now");
+                                       "TRANSPORT_MISMATCH, the session is a "
+                                       "websocket's now");
     }
 
     if (!(taken.actions & NGX_SOCKETIO_EIO_ACCEPT)) {

@@ -65,6 +65,7 @@ ngx_http_socketio_query(ngx_http_request_t *r,
 
         } else if (key.len == 3 && ngx_memcmp(key.data, "sid", 3) == 0) {
             ngx_http_socketio_query_sid(&value, req);
+            ngx_memset(value.data, '*', value.len);
             hide |= (raw.len != 0);
 
         } else if (key.len == 9
@@ -75,7 +76,6 @@ ngx_http_socketio_query(ngx_http_request_t *r,
     }
 
     if (hide) {
-        ngx_memset(buf, '*', dst - buf);
         return ngx_http_socketio_query_hide(r);
     }
 
@@ -119,6 +119,7 @@ ngx_http_socketio_query_eio(ngx_str_t *value,
 {
     req->key.revision = 0;
     ngx_str_null(&ctx->eio);
+    ctx->sent_eio = *value;
 
     if (value->len != 1) {
         return;
@@ -161,6 +162,7 @@ ngx_http_socketio_query_transport(ngx_str_t *value,
 {
     req->transport = 0;
     ngx_str_null(&ctx->transport);
+    ctx->sent_transport = *value;
 
     if (value->len == 7 && ngx_memcmp(value->data, "polling", 7) == 0) {
         req->transport = NGX_HTTP_SOCKETIO_POLLING;

@@ -10,10 +10,16 @@
 #include "transport/ngx_http_socketio_transport.h"
 
 
+/* bytes of a client's value that are worth a place in the log */
+#define NGX_HTTP_SOCKETIO_SENT  64
+
+
 static ngx_int_t ngx_http_socketio_plain(ngx_http_request_t *r,
     ngx_uint_t code);
 static ngx_int_t ngx_http_socketio_refused(ngx_http_request_t *r,
     ngx_uint_t code, char *context);
+static ngx_int_t ngx_http_socketio_sent(ngx_http_request_t *r,
+    ngx_http_socketio_ctx_t *ctx, ngx_uint_t code, ngx_str_t *sent);
 
 
 ngx_http_socketio_ctx_t *
@@ -192,13 +198,24 @@ ngx_http_socketio_plain(ngx_http_request_t *r, ngx_uint_t code)
 }
 
 
+/*
+ * For logs: code, message and context, as in the "connection_error" of Node's
+ * server (engine.io, 3).  What is the client's is escaped as in a URI, and
+ * cut; the session id is never there.
+ */
+
 static ngx_int_t
 ngx_http_socketio_refused(ngx_http_request_t *r, ngx_uint_t code,
     char *context)
 {
-    u_char                   *p;
-    ngx_str_t                *text;
+    u_char                   *p, *start;
+    ngx_str_t                *text, sent;
     ngx_http_socketio_ctx_t  *ctx;
+
+    ctx = ngx_http_socketio_ctx(r);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
 
     text = &ngx_socketio_eio_errors[code < NGX_SOCKETIO_EIO_NERRORS
                                     ? code : NGX_SOCKETIO_EIO_BAD_REQUEST];
@@ -207,23 +224,97 @@ ngx_http_socketio_refused(ngx_http_request_t *r, ngx_uint_t code,
         context = "";
     }
 
-    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                  "socketio refused with code %ui \"%V\"%s%s", code, text,
-                  *context ? ": " : "", context);
-
-    ctx = ngx_http_socketio_ctx(r);
-    if (ctx == NULL) {
+    if (ngx_http_socketio_sent(r, ctx, code, &sent) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    p = ngx_pnalloc(r->pool, text->len + 2 + ngx_strlen(context));
+    start = ngx_pnalloc(r->pool, NGX_INT_T_LEN + 1 + text->len + 2
+                                 + ngx_strlen(context) + 2 + sent.len);
+    if (start == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_sprintf(start, "%ui %V", code, text);
+
+    if (*context) {
+        p = ngx_sprintf(p, ": %s", context);
+    }
+
+    if (sent.len) {
+        p = ngx_sprintf(p, "%s%V", *context ? ", " : ": ", &sent);
+    }
+
+    ctx->error.data = start;
+    ctx->error.len = p - start;
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "socketio refused with code %V", &ctx->error);
+
+    return NGX_OK;
+}
+
+
+/* the part of the request that an error is about; empty if there is none */
+
+static ngx_int_t
+ngx_http_socketio_sent(ngx_http_request_t *r, ngx_http_socketio_ctx_t *ctx,
+    ngx_uint_t code, ngx_str_t *sent)
+{
+    char       *name;
+    size_t      len;
+    u_char     *p;
+    ngx_str_t  *value;
+
+    switch (code) {
+
+    case NGX_SOCKETIO_EIO_BAD_HANDSHAKE_METHOD:
+        name = "method=";
+        value = &r->method_name;
+        break;
+
+    case NGX_SOCKETIO_EIO_FORBIDDEN:
+        name = "origin=";
+        value = ngx_http_socketio_header(r, "origin", sizeof("origin") - 1);
+        break;
+
+    case NGX_SOCKETIO_EIO_UNSUPPORTED_VERSION:
+        name = "EIO=";
+        value = &ctx->sent_eio;
+        break;
+
+    case NGX_SOCKETIO_EIO_UNKNOWN_SID:
+        name = NULL;
+        value = NULL;
+        break;
+
+    default: /* UNKNOWN_TRANSPORT, BAD_REQUEST */
+        name = "transport=";
+        value = &ctx->sent_transport;
+    }
+
+    ngx_str_null(sent);
+
+    if (value == NULL) {
+        return NGX_OK;
+    }
+
+    len = ngx_min(value->len, NGX_HTTP_SOCKETIO_SENT);
+
+    p = ngx_pnalloc(r->pool, ngx_strlen(name) + len * 3 + 3);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    ctx->error.data = p;
-    p = ngx_sprintf(p, "%V%s%s", text, *context ? ": " : "", context);
-    ctx->error.len = p - ctx->error.data;
+    sent->data = p;
+
+    p = ngx_cpymem(p, name, ngx_strlen(name));
+    p = (u_char *) ngx_escape_uri(p, value->data, len, NGX_ESCAPE_URI);
+
+    if (len < value->len) {
+        p = ngx_cpymem(p, "...", 3);
+    }
+
+    sent->len = p - sent->data;
 
     return NGX_OK;
 }

@@ -38,6 +38,8 @@ typedef struct {
     ngx_str_t                       eio;
     ngx_str_t                       reason;
     ngx_str_t                       error;
+    ngx_str_t                       sent_transport; /* as the client sent it */
+    ngx_str_t                       sent_eio;
     void                           *data;       /* the transport's own */
     unsigned                        upgrade:1;  /* a websocket handshake */
     unsigned                        foreign:1;  /* of a page of another host */
@@ -65,7 +67,8 @@ ngx_int_t ngx_http_socketio_handler(ngx_http_request_t *r);
 
 /*
  * A JSON error, or for websockets a plain one; returns what a handler may.
- * "context", static text, says more to the log.
+ * "context", static text, says more to the log: of code 3 the name that Node
+ * has for it.
  */
 ngx_int_t ngx_http_socketio_error(ngx_http_request_t *r, ngx_uint_t code,
     char *context);

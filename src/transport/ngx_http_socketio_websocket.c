@@ -64,8 +64,12 @@ ngx_http_socketio_websocket(ngx_http_request_t *r,
     rc = ngx_http_socketio_ws_check(r, &key, &context);
 
     if (rc == NGX_DECLINED) {
-        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST,
-                                       context);
+
+        /* an unknown session comes before that (engine.io, 2) */
+
+        return ngx_http_socketio_unfit(r, req->has_sid
+                       ? ngx_socketio_known(conf->shm_zone->data, &req->key)
+                       : NGX_OK, context);
     }
 
     if (rc != NGX_OK) {
@@ -143,7 +147,7 @@ ngx_http_socketio_ws_check(ngx_http_request_t *r, ngx_str_t *key,
         || r->headers_in.content_length_n > 0
         || r->headers_in.chunked)
     {
-        *context = "not a GET of HTTP/1.1";
+        *context = "TRANSPORT_HANDSHAKE_ERROR, not a GET of HTTP/1.1";
         return NGX_DECLINED;
     }
 
@@ -157,18 +161,18 @@ ngx_http_socketio_ws_check(ngx_http_request_t *r, ngx_str_t *key,
     }
 
     if (ngx_socketio_ws_check_upgrade(&upgrade) != NGX_OK) {
-        *context = "bad Upgrade";
+        *context = "TRANSPORT_HANDSHAKE_ERROR, bad Upgrade";
         return NGX_DECLINED;
     }
 
     if (ngx_socketio_ws_check_connection(&connection) != NGX_OK) {
-        *context = "bad Connection";
+        *context = "TRANSPORT_HANDSHAKE_ERROR, bad Connection";
         return NGX_DECLINED;
     }
 
     if (ngx_socketio_ws_check_version(&version) != NGX_OK) {
         ngx_str_set(&supported, "13");
-        *context = "bad Sec-WebSocket-Version";
+        *context = "TRANSPORT_HANDSHAKE_ERROR, bad Sec-WebSocket-Version";
 
         return ngx_http_socketio_add_header(r, "Sec-WebSocket-Version",
                                             &supported)
@@ -176,7 +180,7 @@ ngx_http_socketio_ws_check(ngx_http_request_t *r, ngx_str_t *key,
     }
 
     if (ngx_socketio_ws_check_key(key) != NGX_OK) {
-        *context = "bad Sec-WebSocket-Key";
+        *context = "TRANSPORT_HANDSHAKE_ERROR, bad Sec-WebSocket-Key";
         return NGX_DECLINED;
     }
 
