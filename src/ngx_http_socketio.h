@@ -63,6 +63,12 @@ typedef struct {
 } ngx_http_socketio_origin_t;
 
 
+typedef struct {
+    ngx_str_t                   name;
+    ngx_str_t                   tail[2];    /* "; Path=/..."; [1]: with TLS */
+} ngx_http_socketio_cookie_t;
+
+
 typedef struct ngx_http_socketio_loc_conf_s  ngx_http_socketio_loc_conf_t;
 
 
@@ -84,6 +90,8 @@ struct ngx_http_socketio_loc_conf_s {
     ngx_array_t                *nsps;       /* ngx_http_socketio_nsp_t */
     ngx_array_t                *origins;    /* ngx_http_socketio_origin_t */
     ngx_array_t                *headers;    /* ngx_http_socketio_header_t */
+    ngx_http_socketio_cookie_t *cookie;     /* NULL: off */
+    ngx_str_t                   client;     /* directory; empty: off */
 
     ngx_uint_t                  transports;
     ngx_uint_t                  revisions;  /* of Engine.IO */

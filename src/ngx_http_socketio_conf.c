@@ -206,6 +206,20 @@ ngx_command_t  ngx_http_socketio_commands[] = {
       0,
       NULL },
 
+    { ngx_string("socketio_cookie"),
+      NGX_HTTP_SOCKETIO_ANY_CONF|NGX_CONF_1MORE,
+      ngx_http_socketio_conf_cookie,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("socketio_client"),
+      NGX_HTTP_SOCKETIO_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_http_socketio_conf_client,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("socketio_limits"),
       NGX_HTTP_SOCKETIO_ANY_CONF|NGX_CONF_1MORE,
       ngx_http_socketio_conf_limits,

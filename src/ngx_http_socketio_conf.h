@@ -46,6 +46,10 @@ char *ngx_http_socketio_conf_queue(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_socketio_conf_origins(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_socketio_conf_cookie(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_socketio_conf_client(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_socketio_conf_limits(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_socketio_conf_set(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -12,6 +12,8 @@
 #include "api/ngx_http_socketio_publish.h"
 
 
+static char *ngx_http_socketio_check_useless(ngx_conf_t *cf,
+    ngx_http_core_loc_conf_t *clcf, ngx_http_socketio_loc_conf_t *conf);
 static ngx_int_t ngx_http_socketio_merge_handler(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t *clcf, ngx_http_socketio_loc_conf_t *prev,
     ngx_http_socketio_loc_conf_t *conf);
@@ -40,6 +42,7 @@ ngx_http_socketio_create_loc_conf(ngx_conf_t *cf)
      *     conf->number = 0;
      *     conf->ctx = NULL;
      *     conf->path = { 0, NULL };
+     *     conf->client = { 0, NULL };
      *     conf->transports = 0;
      *     conf->revisions = 0;
      *     conf->publish = NULL;
@@ -52,6 +55,7 @@ ngx_http_socketio_create_loc_conf(ngx_conf_t *cf)
     conf->nsps = NGX_CONF_UNSET_PTR;
     conf->origins = NGX_CONF_UNSET_PTR;
     conf->headers = NGX_CONF_UNSET_PTR;
+    conf->cookie = NGX_CONF_UNSET_PTR;
 
     conf->raw = NGX_CONF_UNSET_UINT;
     conf->ping_interval = NGX_CONF_UNSET_MSEC;
@@ -91,13 +95,8 @@ ngx_http_socketio_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     if (conf->shm_zone
-        && conf->transports == NGX_HTTP_SOCKETIO_POLLING
-        && conf->upgrade_timeout != NGX_CONF_UNSET_MSEC)
+        && ngx_http_socketio_check_useless(cf, clcf, conf) != NGX_CONF_OK)
     {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "location \"%V\": \"socketio_upgrade_timeout\" is "
-                           "useless with \"socketio_transports polling\"",
-                           &clcf->name);
         return NGX_CONF_ERROR;
     }
 
@@ -114,6 +113,54 @@ ngx_http_socketio_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     return ngx_http_socketio_check(cf, clcf, conf);
+}
+
+
+/* what was written at this very level, before anything is inherited */
+
+static char *
+ngx_http_socketio_check_useless(ngx_conf_t *cf,
+    ngx_http_core_loc_conf_t *clcf, ngx_http_socketio_loc_conf_t *conf)
+{
+    if (conf->transports == NGX_HTTP_SOCKETIO_POLLING
+        && conf->upgrade_timeout != NGX_CONF_UNSET_MSEC)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "location \"%V\": \"socketio_upgrade_timeout\" is "
+                           "useless with \"socketio_transports polling\"",
+                           &clcf->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->transports == NGX_HTTP_SOCKETIO_WEBSOCKET
+        && conf->cookie != NGX_CONF_UNSET_PTR && conf->cookie != NULL)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "location \"%V\": \"socketio_cookie\" is "
+                           "useless with \"socketio_transports websocket\"",
+                           &clcf->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->client.len && clcf->exact_match) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "location \"= %V\": \"socketio_client\" is "
+                           "useless where nothing is below the path",
+                           &clcf->name);
+        return NGX_CONF_ERROR;
+    }
+
+#if (NGX_PCRE)
+    if (conf->client.len && clcf->regex) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "location \"~ %V\": \"socketio_client\" is "
+                           "useless in a location by regular expression",
+                           &clcf->name);
+        return NGX_CONF_ERROR;
+    }
+#endif
+
+    return NGX_CONF_OK;
 }
 
 
@@ -179,6 +226,8 @@ ngx_http_socketio_merge_values(ngx_conf_t *cf,
 
     ngx_conf_merge_ptr_value(conf->nsps, prev->nsps, NULL);
     ngx_conf_merge_ptr_value(conf->origins, prev->origins, NULL);
+    ngx_conf_merge_ptr_value(conf->cookie, prev->cookie, NULL);
+    ngx_conf_merge_str_value(conf->client, prev->client, "");
 
     if (conf->headers == NGX_CONF_UNSET_PTR) {
         conf->headers = (prev->headers == NGX_CONF_UNSET_PTR)

@@ -31,6 +31,7 @@ static ngx_int_t ngx_http_socketio_preflight(ngx_http_request_t *r);
 ngx_int_t
 ngx_http_socketio_handler(ngx_http_request_t *r)
 {
+    ngx_int_t                      rc, origin;
     ngx_http_socketio_ctx_t       *ctx;
     ngx_http_socketio_request_t    req;
     ngx_http_socketio_loc_conf_t  *conf;
@@ -60,24 +61,29 @@ ngx_http_socketio_handler(ngx_http_request_t *r)
 
     /* an Origin that is none of HTTP's is nobody's: admit() refuses it */
 
-    if (ngx_http_socketio_origin_valid(r)) {
+    origin = ngx_http_socketio_origin_valid(r)
+             ? ngx_http_socketio_origin(r, conf, ctx, req.peer.jsonp != 0)
+             : NGX_OK;
 
-        switch (ngx_http_socketio_origin(r, conf, ctx, req.peer.jsonp != 0)) {
+    if (origin == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
-        case NGX_OK:
-            break;
+    if (origin == NGX_OK && ngx_http_socketio_is_preflight(r)) {
+        return ngx_http_socketio_preflight(r);
+    }
 
-        case NGX_DECLINED:
-            return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_FORBIDDEN,
-                                           "not in socketio_origins");
+    /* anybody may load a script; who may read it, browsers know from CORS */
 
-        default:
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
+    rc = ngx_http_socketio_bundle(r, conf, ctx);
 
-        if (ngx_http_socketio_is_preflight(r)) {
-            return ngx_http_socketio_preflight(r);
-        }
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    if (origin == NGX_DECLINED) {
+        return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_FORBIDDEN,
+                                       "not in socketio_origins");
     }
 
     return ngx_http_socketio_admit(r, conf, ctx, &req);

@@ -83,6 +83,7 @@ ngx_http_socketio_origin(ngx_http_request_t *r,
         }
 
         if (ngx_http_socketio_origin_is(text, &parsed, &origin[i])) {
+            ctx->listed = 1;
             return ngx_http_socketio_origin_cors(r, text, 1);
         }
     }

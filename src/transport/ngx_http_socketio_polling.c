@@ -128,6 +128,10 @@ ngx_http_socketio_polling_open(ngx_http_request_t *r,
         return ngx_http_socketio_empty(r, NGX_HTTP_SERVICE_UNAVAILABLE);
     }
 
+    if (ngx_http_socketio_cookie(r, conf, &packet.sid) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     rc = ngx_http_discard_request_body(r);
 
     if (rc != NGX_OK) {

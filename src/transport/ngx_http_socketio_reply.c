@@ -14,6 +14,7 @@
 #define NGX_HTTP_SOCKETIO_SENT  64
 
 
+static ngx_int_t ngx_http_socketio_discard(ngx_http_request_t *r);
 static ngx_int_t ngx_http_socketio_plain(ngx_http_request_t *r,
     ngx_uint_t code);
 static ngx_int_t ngx_http_socketio_refused(ngx_http_request_t *r,
@@ -47,6 +48,40 @@ ngx_http_socketio_add_header(ngx_http_request_t *r, char *name,
     ngx_str_t *value)
 {
     return ngx_http_socketio_header_add(r, name, value) ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_http_socketio_cookie(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf, ngx_str_t *sid)
+{
+    u_char      *p;
+    ngx_str_t    value, *tail;
+    ngx_uint_t   tls;
+
+    if (conf->cookie == NULL) {
+        return NGX_OK;
+    }
+
+    tls = 0;
+
+#if (NGX_HTTP_SSL)
+    tls = (r->connection->ssl != NULL);
+#endif
+
+    tail = &conf->cookie->tail[tls];
+
+    p = ngx_pnalloc(r->pool, conf->cookie->name.len + 1 + sid->len
+                             + tail->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+    p = ngx_sprintf(p, "%V=%V%V", &conf->cookie->name, sid, tail);
+    value.len = p - value.data;
+
+    return ngx_http_socketio_add_header(r, "Set-Cookie", &value);
 }
 
 
@@ -96,13 +131,31 @@ ngx_http_socketio_reply(ngx_http_request_t *r, ngx_uint_t status,
 }
 
 
+/*
+ * A client that waits for "100 Continue" gets its final answer instead, after
+ * which it may or may not send the body (RFC 9110, 10.1.1): where the next
+ * request begins is not known then.
+ */
+
+static ngx_int_t
+ngx_http_socketio_discard(ngx_http_request_t *r)
+{
+    if (r->headers_in.expect && !r->expect_tested) {
+        r->expect_tested = 1;
+        r->keepalive = 0;
+    }
+
+    return ngx_http_discard_request_body(r);
+}
+
+
 ngx_int_t
 ngx_http_socketio_empty(ngx_http_request_t *r, ngx_uint_t status)
 {
     ngx_int_t  rc;
     ngx_str_t  value;
 
-    rc = ngx_http_discard_request_body(r);
+    rc = ngx_http_socketio_discard(r);
 
     if (rc != NGX_OK) {
         return rc;
@@ -137,7 +190,7 @@ ngx_http_socketio_error(ngx_http_request_t *r, ngx_uint_t code, char *context)
         return NGX_ERROR;
     }
 
-    rc = ngx_http_discard_request_body(r);
+    rc = ngx_http_socketio_discard(r);
 
     if (rc != NGX_OK) {
         return rc;

@@ -43,6 +43,7 @@ typedef struct {
     void                           *data;       /* the transport's own */
     unsigned                        upgrade:1;  /* a websocket handshake */
     unsigned                        foreign:1;  /* of a page of another host */
+    unsigned                        listed:1;   /* its origin is */
 } ngx_http_socketio_ctx_t;
 
 
@@ -107,6 +108,9 @@ ngx_int_t ngx_http_socketio_polling_post(ngx_http_request_t *r,
  */
 ngx_int_t ngx_http_socketio_reply(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *type, size_t length, ngx_chain_t *body);
+/* Set-Cookie, if there is a socketio_cookie; NGX_OK; NGX_ERROR: no memory */
+ngx_int_t ngx_http_socketio_cookie(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf, ngx_str_t *sid);
 /* NGX_OK; NGX_ERROR: no memory.  The strings are not copied. */
 ngx_int_t ngx_http_socketio_add_header(ngx_http_request_t *r, char *name,
     ngx_str_t *value);
@@ -120,6 +124,13 @@ ngx_int_t ngx_http_socketio_add_header(ngx_http_request_t *r, char *name,
 ngx_int_t ngx_http_socketio_origin(ngx_http_request_t *r,
     ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_ctx_t *ctx,
     ngx_uint_t script);
+
+/*
+ * A file of socketio_client: returns what a handler may.  NGX_DECLINED: the
+ * request is not for one.
+ */
+ngx_int_t ngx_http_socketio_bundle(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_ctx_t *ctx);
 
 /* reads the query and hides the session id in it; NGX_OK, NGX_ERROR */
 ngx_int_t ngx_http_socketio_query(ngx_http_request_t *r,

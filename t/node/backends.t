@@ -150,9 +150,9 @@ main(async () => {
             const page = await request(demo.port, '/');
             assert.match(page.text, /<title>Chat/);
             assert.match(page.headers['content-type'], /^text\/html/);
-            const js = await request(demo.port, '/client/socket.io.min.js');
+            const js = await request(demo.port, '/socket.io/socket.io.min.js');
             assert.equal(js.status, 200);
-            assert.match(js.headers['content-type'], /^text\/javascript/);
+            assert.match(js.headers['content-type'], /^application\/javascript/);
         });
 
         for (const mode of MODES) {
