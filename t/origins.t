@@ -57,19 +57,25 @@ sub allowed ($path, $origin, %o) {
 
 sub refused ($path, $origin, %o) {
     my ($poll, $ws) = ask($path, $origin, %o);
-    my $name = "eio 12, 13: $path from $origin";
+    # Node's server serves the request without CORS; for a websocket, where
+    # no browser asks for CORS, that is no protection.
+    my $name = "eio 12, 13, 150: $path from $origin";
     is($poll->{status}, 403, "$name: polling");
     is($poll->{body}, $forbidden, "$name: code 4");
-    is($ws->status, 403, "$name: websocket");
-    ok(!exists $poll->{headers}{'access-control-allow-origin'},
-        "$name: no CORS");
+    is($ws->status, 403, "$name: websocket (400 in Node)");
+    is($ws->{res}{body}, 'Forbidden', "$name: websocket, body");
+    ok($ws->{conn}->closed, "$name: websocket, closed");
+    for my $r ($poll, $ws->{res}) {
+        is_deeply([grep { /^access-control/ } sort keys %{$r->{headers}}], [],
+            "$name: no CORS");
+    }
 }
 
 sub cors ($r, $origin, $name) {
     is($r->{headers}{'access-control-allow-origin'}, $origin,
         "$name: Access-Control-Allow-Origin");
     is($r->{headers}{'access-control-allow-credentials'}, 'true',
-        "$name: credentials");
+        "eio 151: $name: credentials");
     like($r->{headers}{vary} // '', qr/\bOrigin\b/i, "$name: Vary");
 }
 
@@ -87,8 +93,16 @@ refused('/socket.io/', 'https://chat.example.evil', host => 'chat.example');
 refused('/socket.io/', 'https://chat.example:8443', host => 'chat.example');
 
 # A list
-my ($poll) = allowed('/list/', 'https://app.example');
+my ($poll, $ws) = allowed('/list/', 'https://app.example');
 cors($poll, 'https://app.example', 'listed');
+cors($ws->{res}, 'https://app.example', 'eio 115: 101');
+for my $path ('/socket.io/', '/list/') {
+    for my $r (ask($path, $path eq '/list/' ? undef : "http://$self")) {
+        $r = $r->{res} if $r->{res};
+        is_deeply([grep { /^access-control|^vary/ } keys %{$r->{headers}}],
+            [], "$path: no CORS where nobody needs it");
+    }
+}
 allowed('/list/', $_) for 'https://a.wild.example', 'https://a.b.wild.example',
     'https://port.example:8443', 'capacitor://localhost', undef;
 refused('/list/', $_) for 'http://app.example', 'https://app.example.evil',
@@ -114,7 +128,7 @@ is($r->{status}, 403, 'GET from another page');
 $r = $t->http('POST', $p->url, headers => { Origin => 'http://evil.example' },
     body => '42["x"]');
 is($r->{status}, 403, 'POST from another page');
-my $ws = $t->websocket(path => '/list/?EIO=4&transport=websocket&sid='
+$ws = $t->websocket(path => '/list/?EIO=4&transport=websocket&sid='
     . $p->{sid}, headers => { Origin => 'http://evil.example' });
 is($ws->status, 403, 'upgrade from another page');
 ok($t->session_alive($p->{sid}, '/list/'), 'the session lives');
@@ -129,27 +143,66 @@ cors($r, 'https://app.example', 'error');
 my %pre = (Origin => 'https://app.example',
     'Access-Control-Request-Method' => 'POST',
     'Access-Control-Request-Headers' => 'content-type,x-token');
-for my $query ('?EIO=4&transport=polling', '?EIO=4&transport=polling&sid=no',
-    '')
-{
-    $r = $t->http('OPTIONS', "/list/$query", headers => \%pre);
-    is($r->{status}, 204, "eio 149: preflight $query");
-    cors($r, 'https://app.example', 'eio 149');
-    like($r->{headers}{'access-control-allow-methods'}, qr/\bPOST\b/,
-        'eio 149: methods');
-    like($r->{headers}{'access-control-allow-headers'},
-        qr/content-type.*x-token/i, 'eio 149: headers');
+
+sub preflight ($path, $query, %h) {
+    return $t->http('OPTIONS', "$path$query", headers => { %pre, %h });
 }
-$r = $t->http('OPTIONS', '/list/?EIO=4&transport=polling', headers =>
-    { %pre, Origin => 'http://evil.example' });
-ok(!exists $r->{headers}{'access-control-allow-origin'},
-    'preflight of another page: no CORS');
+
+my @queries = ('?EIO=4&transport=polling', '?EIO=4&transport=polling&sid=no',
+    '?EIO=9&transport=abc', '');
+for my $query (@queries) {
+    my $c = $t->connect;
+    $r = $t->http('OPTIONS', "/list/$query", headers => \%pre, conn => $c);
+    is($r->{status}, 204, "eio 149: preflight $query");
+    is($r->{body}, '', 'eio 149: no body');
+    ok(!exists $r->{headers}{'content-length'},
+        'eio 149: no Content-Length, which 204 must not have (0 in Node)');
+    cors($r, 'https://app.example', 'eio 149');
+    is($r->{headers}{'access-control-allow-methods'}, 'GET,POST',
+        'eio 149: methods (those that there are)');
+    is($r->{headers}{'access-control-allow-headers'}, 'content-type,x-token',
+        'eio 149: headers');
+    like($r->{headers}{vary}, qr/\bAccess-Control-Request-Headers\b/,
+        'eio 149: Vary');
+    is($t->http('GET', '/pid', conn => $c)->{status}, 200,
+        'eio 149: the connection is kept');
+}
+$p = $t->polling(path => '/list/');
+is(preflight('/list/', "?EIO=4&transport=polling&sid=$p->{sid}")->{status},
+    204, 'eio 60: preflight with a sid');
+is($p->request('OPTIONS', headers => { Origin => 'https://app.example' })
+    ->{status}, 400, 'eio 60: OPTIONS that is no preflight (500 in Node)');
+ok($p->alive, 'eio 60: the session lives');
+
+$r = preflight('/list/', '', 'Access-Control-Request-Headers' => undef);
+is($r->{status}, 204, 'eio 149: preflight that asks for no headers');
+ok(!exists $r->{headers}{'access-control-allow-headers'},
+    'eio 149: gets none');
+for my $query (@queries) {
+    $r = preflight('/list/', $query, Origin => 'http://evil.example');
+    is($r->{status}, 403, "eio 150: preflight of another page $query");
+    ok(!exists $r->{headers}{'access-control-allow-origin'},
+        'eio 150: no CORS');
+}
+$r = preflight('/any/', '', Origin => 'http://evil.example');
+is($r->{status}, 204, 'eio 149: *: preflight');
+is($r->{headers}{'access-control-allow-origin'}, '*', 'eio 149: *: CORS');
+ok(!exists $r->{headers}{'access-control-allow-credentials'},
+    'eio 151: *: no credentials');
+is(preflight('/socket.io/', '')->{status}, 403,
+    'eio 149: same: preflight of another page');
+is(preflight('/socket.io/', '', Origin => "http://$self")->{status}, 204,
+    'eio 149: same: preflight of the same page');
 
 # "*": anybody, but nobody's cookies.
 my %secret = (Cookie => 'session=secret', Authorization => 'Basic c2VjcmV0');
-($poll) = allowed('/any/', 'http://evil.example');
-like($poll->{headers}{'access-control-allow-origin'} // '',
-    qr{^(?:\*|http://evil\.example)$}, '*: CORS');
+($poll, $ws) = allowed('/any/', 'http://evil.example');
+for my $r ($poll, $ws->{res}) {
+    is($r->{headers}{'access-control-allow-origin'}, '*',
+        "eio 115: *: CORS with $r->{status}");
+    ok(!exists $r->{headers}{'access-control-allow-credentials'},
+        'eio 151: *: no credentials');
+}
 
 my $n = 0;
 sub headers_of ($origin, %h) {
