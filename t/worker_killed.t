@@ -62,7 +62,7 @@ sleep 0.2;
 $t->allow_log(qr/worker process $pids[0] exited on signal 9/);
 kill 'KILL', $pids[0];
 
-ok($_->{conn}->closed, 'websocket of the dead worker ends') for @dead;
+ok($_->{conn}->closed, 'eio 153: websocket of the dead worker ends') for @dead;
 ok($probe->{conn}->closed, 'so does the probe');
 ok($parked_there->{get}->closed, 'and the parked GET');
 

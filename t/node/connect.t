@@ -146,7 +146,7 @@ main(() =>
                 assert.equal((await c.wait('connect')).sid, socket.id);
             });
 
-            await test('accept comes before what else the answer says', async () => {
+            await test('eio 33: accept comes before what else the answer says', async () => {
                 const c = backend.case().on('connect', () => [
                     { event: 'first', args: [1] },
                     { op: 'accept', data: { user: 'ann' } },

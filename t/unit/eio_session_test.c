@@ -190,7 +190,7 @@ static struct {
     { "a pong that nobody asked for, too",
       "post:accept @1200 pong: post-done: @1449 time: get:park "
       "@1450 time:GET" },
-    { "a packet extends the wait for a pong, once",
+    { "eio 121: a packet extends the wait for a pong, once",
       "@1250 time: post:accept @1400 msg:accept @1500 msg:accept post-done: "
       "@1599 time: @1600 time:END,FORGET" },
     { "other packets extend nothing before the ping",
