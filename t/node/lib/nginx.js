@@ -10,7 +10,7 @@
  *   TEST_NGINX_LEAVE    keep the directories
  */
 
-const { spawn } = require('node:child_process');
+const { execFileSync, spawn } = require('node:child_process');
 const fs = require('node:fs');
 const http = require('node:http');
 const net = require('node:net');
@@ -65,6 +65,21 @@ function tempDir() {
         }
     });
     return dir;
+}
+
+/* Lines of a server with "listen ... ssl": a certificate that nobody knows. */
+function certificate() {
+    const dir = tempDir();
+    const [key, crt] = ['key', 'crt'].map((n) => path.join(dir, n));
+    execFileSync(
+        'openssl',
+        [
+            ...'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1'.split(' '),
+            ...`-nodes -days 2 -subj /CN=127.0.0.1 -keyout ${key} -out ${crt}`.split(' ')
+        ],
+        { stdio: 'pipe' }
+    );
+    return `ssl_certificate ${crt}; ssl_certificate_key ${key};`;
 }
 
 /* A fresh connection each: with reuseport, any worker may get it. */
@@ -272,4 +287,15 @@ ${block}
     }
 }
 
-module.exports = { BAD, BINARY, MODULE, NDK, Nginx, ROOT, freePort, request, tempDir };
+module.exports = {
+    BAD,
+    BINARY,
+    MODULE,
+    NDK,
+    Nginx,
+    ROOT,
+    certificate,
+    freePort,
+    request,
+    tempDir
+};
