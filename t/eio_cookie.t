@@ -62,6 +62,14 @@ is(cookie($r), "io=$sid; Path=/; HttpOnly; SameSite=Lax",
     'eio 35: Set-Cookie with the handshake');
 like($r->{head}, qr/^Set-Cookie: [^\n]*\r\n/m, 'eio 35: one header');
 
+for my $more ('', '&b64=1', '&j=0') {
+    $r = $t->http('GET', "/inherited/?EIO=3&transport=polling$more",
+        headers => { Referer => 'http://127.0.0.1:' . $t->port . '/' });
+    ($sid) = $r->{body} =~ /sid\\?":\\?"([\w-]+)/;
+    is(cookie($r), "inherited=$sid; Path=/; HttpOnly; SameSite=Lax",
+        "eio 35: revision 3 $more (as with 4, and once)");
+}
+
 my $p = $t->polling(get_worker => 0, post_worker => 1);
 ok(cookie($p->{res}), 'eio 35: a session with a cookie');
 $p->send('40');
