@@ -215,35 +215,16 @@ unlink $t->dir . "/dist/$js";
 mkdir $t->dir . "/dist/$js";
 is(get("$path$js")->{status}, 404, 'a directory of that name');
 
-sub conf ($where, $line) {
-    return $t->test_conf(<<"CONF");
-%%TEST_GLOBALS%%
-events { }
-http {
-    %%TEST_GLOBALS_HTTP%%
-    socketio_zone test 1m;
-    server {
-        listen 127.0.0.1:%%PORT%%;
-        location $where {
-            socketio test;
-            socketio_hook off;
-            $line
-        }
-    }
-}
-CONF
-}
-
-my ($rc, $out) = conf('= /x/', 'socketio_client /tmp;');
+my ($rc, $out) = $t->test_location('= /x/', 'socketio_client /tmp;');
 isnt($rc, 0, 'refused in an exact location');
 like($out, qr/"socketio_client" is useless/, 'with the reason');
-($rc, $out) = conf('~ /x/', 'socketio_client /tmp;');
+($rc, $out) = $t->test_location('~ /x/', 'socketio_client /tmp;');
 isnt($rc, 0, 'refused in a location by regular expression');
-($rc, $out) = conf('/x/', 'socketio_client $host;');
+($rc, $out) = $t->test_location('/x/', 'socketio_client $host;');
 like($out, qr/must be without variables/, 'no variables');
-($rc, $out) = conf('/x/', 'socketio_client a; socketio_client b;');
+($rc, $out) = $t->test_location('/x/', 'socketio_client a; socketio_client b;');
 like($out, qr/is duplicate/, 'once');
-($rc, $out) = conf('/x/', 'socketio_client off;');
+($rc, $out) = $t->test_location('/x/', 'socketio_client off;');
 is($rc, 0, 'off') or diag($out);
 
 $t->finish;

@@ -107,22 +107,7 @@ is(cookie($r), undef, 'no cookie');
 is($r->{status}, 200, 'a cookie of the client has no influence');
 
 sub refused ($args, $why) {
-    my ($rc, $out) = $t->test_conf(<<"CONF");
-%%TEST_GLOBALS%%
-events { }
-http {
-    %%TEST_GLOBALS_HTTP%%
-    socketio_zone test 1m;
-    server {
-        listen 127.0.0.1:%%PORT%%;
-        location / {
-            socketio test;
-            socketio_hook off;
-            socketio_cookie $args;
-        }
-    }
-}
-CONF
+    my ($rc, $out) = $t->test_location('/', "socketio_cookie $args;");
     isnt($rc, 0, "refused: $args");
     like($out, qr/"socketio_cookie".* $why/s, "because it $why");
 }

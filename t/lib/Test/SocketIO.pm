@@ -199,6 +199,27 @@ sub test_conf ($self, $conf, %vars) {
 }
 
 
+# The same about a "socketio" location with these lines in it.
+sub test_location ($self, $where, $lines) {
+    return $self->test_conf(<<"CONF");
+%%TEST_GLOBALS%%
+events { }
+http {
+    %%TEST_GLOBALS_HTTP%%
+    socketio_zone test 1m;
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        location $where {
+            socketio test;
+            socketio_hook off;
+            $lines
+        }
+    }
+}
+CONF
+}
+
+
 sub run ($self, $conf, %vars) {
     for my $try (1 .. 3) {
         $self->write_conf($conf, %vars);
