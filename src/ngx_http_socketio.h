@@ -105,6 +105,10 @@ struct ngx_http_socketio_loc_conf_s {
     ngx_uint_t                  send_packets;
     size_t                      send_bytes;
 
+    ngx_flag_t                  deflate;
+    size_t                      deflate_threshold;  /* bytes of a frame */
+    ngx_uint_t                  deflate_window;     /* bits */
+
     ngx_uint_t                  batch_events;   /* 0: batch off */
     size_t                      batch_bytes;
     ngx_uint_t                  lanes;

@@ -199,6 +199,13 @@ ngx_command_t  ngx_http_socketio_commands[] = {
       offsetof(ngx_http_socketio_loc_conf_t, send_packets),
       NULL },
 
+    { ngx_string("socketio_deflate"),
+      NGX_HTTP_SOCKETIO_ANY_CONF|NGX_CONF_TAKE123,
+      ngx_http_socketio_conf_deflate,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("socketio_origins"),
       NGX_HTTP_SOCKETIO_ANY_CONF|NGX_CONF_1MORE,
       ngx_http_socketio_conf_origins,

@@ -44,6 +44,8 @@ char *ngx_http_socketio_conf_transports(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_socketio_conf_queue(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_socketio_conf_deflate(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_socketio_conf_origins(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_socketio_conf_cookie(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -4,10 +4,15 @@
  */
 
 
-/* Numbers and sizes: limits, queues, batches. */
+/* Numbers and sizes: limits, queues, batches, compression. */
 
 
 #include "ngx_http_socketio_conf.h"
+#include "proto/ngx_socketio_ws_deflate.h"
+
+
+#define NGX_HTTP_SOCKETIO_DEFLATE_THRESHOLD  1024
+#define NGX_HTTP_SOCKETIO_DEFLATE_WINDOW     12     /* a message is small */
 
 
 typedef struct {
@@ -21,6 +26,8 @@ static char *ngx_http_socketio_conf_events_size(ngx_conf_t *cf,
     ngx_uint_t *events, size_t *size);
 static char *ngx_http_socketio_conf_limit(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_socketio_loc_conf_t *slcf);
+static char *ngx_http_socketio_conf_deflate_param(ngx_conf_t *cf,
+    ngx_str_t *value, ngx_http_socketio_loc_conf_t *slcf);
 
 
 static ngx_http_socketio_limit_t  ngx_http_socketio_limits[] = {
@@ -203,6 +210,107 @@ ngx_http_socketio_conf_limit(ngx_conf_t *cf, ngx_str_t *value,
     {
         return ngx_http_socketio_conf_error(cf, value,
                                             "is not supported yet");
+    }
+
+    return ngx_http_socketio_conf_error(cf, value, "is not known");
+}
+
+
+/* what is not said has its default here: all of it is inherited together */
+
+char *
+ngx_http_socketio_conf_deflate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_socketio_loc_conf_t *slcf = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    if (slcf->deflate != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+
+        if (cf->args->nelts > 2) {
+            return ngx_http_socketio_conf_error(cf, &value[2],
+                                                "is useless with \"off\"");
+        }
+
+        slcf->deflate = 0;
+
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value[1].data, "on") != 0) {
+        return ngx_http_socketio_conf_error(cf, &value[1],
+                                            "must be \"on\" or \"off\"");
+    }
+
+    slcf->deflate = 1;
+
+    for (i = 2; i < cf->args->nelts; i++) {
+        if (ngx_http_socketio_conf_deflate_param(cf, &value[i], slcf)
+            != NGX_CONF_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    ngx_conf_init_size_value(slcf->deflate_threshold,
+                             NGX_HTTP_SOCKETIO_DEFLATE_THRESHOLD);
+    ngx_conf_init_uint_value(slcf->deflate_window,
+                             NGX_HTTP_SOCKETIO_DEFLATE_WINDOW);
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_socketio_conf_deflate_param(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_socketio_loc_conf_t *slcf)
+{
+    ssize_t    size;
+    ngx_int_t  n;
+    ngx_str_t  s;
+
+    if (ngx_strncmp(value->data, "threshold=", 10) == 0) {
+
+        if (slcf->deflate_threshold != NGX_CONF_UNSET_SIZE) {
+            return ngx_http_socketio_conf_error(cf, value, "is duplicate");
+        }
+
+        s.data = value->data + 10;
+        s.len = value->len - 10;
+        size = ngx_parse_size(&s);
+
+        if (size == NGX_ERROR || size == 0 || size > NGX_MAX_INT32_VALUE) {
+            return ngx_http_socketio_conf_error(cf, value,
+                                                "must be a size, 1 to 2g");
+        }
+
+        slcf->deflate_threshold = size;
+
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strncmp(value->data, "window=", 7) == 0) {
+
+        if (slcf->deflate_window != NGX_CONF_UNSET_UINT) {
+            return ngx_http_socketio_conf_error(cf, value, "is duplicate");
+        }
+
+        n = ngx_atoi(value->data + 7, value->len - 7);
+
+        if (n < NGX_SOCKETIO_WS_WINDOW_MIN || n > NGX_SOCKETIO_WS_WINDOW_MAX) {
+            return ngx_http_socketio_conf_error(cf, value, "must be 9 to 15");
+        }
+
+        slcf->deflate_window = n;
+
+        return NGX_CONF_OK;
     }
 
     return ngx_http_socketio_conf_error(cf, value, "is not known");

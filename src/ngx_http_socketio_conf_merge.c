@@ -67,6 +67,10 @@ ngx_http_socketio_create_loc_conf(ngx_conf_t *cf)
     conf->send_packets = NGX_CONF_UNSET_UINT;
     conf->send_bytes = NGX_CONF_UNSET_SIZE;
 
+    conf->deflate = NGX_CONF_UNSET;
+    conf->deflate_threshold = NGX_CONF_UNSET_SIZE;
+    conf->deflate_window = NGX_CONF_UNSET_UINT;
+
     conf->batch_events = NGX_CONF_UNSET_UINT;
     conf->batch_bytes = NGX_CONF_UNSET_SIZE;
     conf->lanes = NGX_CONF_UNSET_UINT;
@@ -127,6 +131,14 @@ ngx_http_socketio_check_useless(ngx_conf_t *cf,
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "location \"%V\": \"socketio_upgrade_timeout\" is "
+                           "useless with \"socketio_transports polling\"",
+                           &clcf->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->transports == NGX_HTTP_SOCKETIO_POLLING && conf->deflate == 1) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "location \"%V\": \"socketio_deflate on\" is "
                            "useless with \"socketio_transports polling\"",
                            &clcf->name);
         return NGX_CONF_ERROR;
@@ -265,6 +277,14 @@ ngx_http_socketio_merge_values(ngx_conf_t *cf,
     ngx_conf_merge_size_value(conf->send_bytes, prev->send_bytes,
                               1024 * 1024);
 
+    if (conf->deflate == NGX_CONF_UNSET) {
+        conf->deflate = prev->deflate;
+        conf->deflate_threshold = prev->deflate_threshold;
+        conf->deflate_window = prev->deflate_window;
+    }
+
+    ngx_conf_init_value(conf->deflate, 0);
+
     ngx_conf_merge_uint_value(conf->batch_events, prev->batch_events, 100);
     ngx_conf_merge_size_value(conf->batch_bytes, prev->batch_bytes,
                               256 * 1024);
@@ -375,6 +395,17 @@ ngx_http_socketio_check(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf,
                            "location \"%V\": \"socketio_max_payload\" %uz is "
                            "more than zone \"%V\" has", &clcf->name,
                            conf->max_payload, &conf->shm_zone->shm.name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->deflate
+        && conf->deflate_threshold > conf->shm_zone->shm.size)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "location \"%V\": \"socketio_deflate "
+                           "threshold=%uz\" is more than zone \"%V\" has",
+                           &clcf->name, conf->deflate_threshold,
+                           &conf->shm_zone->shm.name);
         return NGX_CONF_ERROR;
     }
 

@@ -199,7 +199,7 @@ ngx_socketio_pin_release(ngx_socketio_pin_t *pin)
 
 
 ngx_socketio_variant_t *
-ngx_socketio_pin_variant(ngx_socketio_pin_t *pin, ngx_uint_t kind)
+ngx_socketio_pin_variant(ngx_socketio_pin_t *pin, uint64_t kind)
 {
     ngx_socketio_variant_t  *variant;
 
@@ -214,7 +214,7 @@ ngx_socketio_pin_variant(ngx_socketio_pin_t *pin, ngx_uint_t kind)
 
 
 ngx_socketio_variant_t *
-ngx_socketio_pin_variant_add(ngx_socketio_pin_t *pin, ngx_uint_t kind,
+ngx_socketio_pin_variant_add(ngx_socketio_pin_t *pin, uint64_t kind,
     size_t len)
 {
     ngx_socketio_variant_t  *variant;

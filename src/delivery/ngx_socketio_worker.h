@@ -32,7 +32,7 @@ typedef struct ngx_socketio_variant_s  ngx_socketio_variant_t;
 
 struct ngx_socketio_variant_s {
     ngx_socketio_variant_t    *next;
-    ngx_uint_t                 kind;
+    uint64_t                   kind;
     size_t                     len;
     u_char                    *data;        /* lies behind this */
 };
@@ -124,10 +124,10 @@ ngx_socketio_pin_t *ngx_socketio_pin(ngx_socketio_zone_t *zone,
 void ngx_socketio_pin_release(ngx_socketio_pin_t *pin);
 /* NULL: it has not been made */
 ngx_socketio_variant_t *ngx_socketio_pin_variant(ngx_socketio_pin_t *pin,
-    ngx_uint_t kind);
+    uint64_t kind);
 /* memory for one, freed with the pin; NULL: none */
 ngx_socketio_variant_t *ngx_socketio_pin_variant_add(ngx_socketio_pin_t *pin,
-    ngx_uint_t kind, size_t len);
+    uint64_t kind, size_t len);
 /* gives back nodes [node, n), e.g. when an answer cannot be made */
 void ngx_socketio_pin_none(ngx_socketio_zone_t *zone, ngx_socketio_ref_t node,
     ngx_uint_t n);

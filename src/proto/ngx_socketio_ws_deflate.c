@@ -404,15 +404,19 @@ ngx_socketio_ws_inflate_init(ngx_socketio_ws_inflate_t *inf)
 
     /* the largest, since the client's own may be any */
 
-    return inflateInit2(&inf->z, -NGX_SOCKETIO_WS_WINDOW_MAX) == Z_OK
-           ? NGX_OK : NGX_ERROR;
+    inf->ready = inflateInit2(&inf->z, -NGX_SOCKETIO_WS_WINDOW_MAX) == Z_OK;
+
+    return inf->ready ? NGX_OK : NGX_ERROR;
 }
 
 
 void
 ngx_socketio_ws_inflate_end(ngx_socketio_ws_inflate_t *inf)
 {
-    (void) inflateEnd(&inf->z);
+    if (inf->ready) {
+        (void) inflateEnd(&inf->z);
+        inf->ready = 0;
+    }
 }
 
 
@@ -533,17 +537,22 @@ ngx_socketio_ws_deflate_init(ngx_socketio_ws_deflate_t *d, ngx_uint_t window)
 {
     ngx_memzero(d, sizeof(ngx_socketio_ws_deflate_t));
 
-    return deflateInit2(&d->z, NGX_SOCKETIO_WS_DEFLATE_LEVEL, Z_DEFLATED,
-                        - (int) window, NGX_SOCKETIO_WS_DEFLATE_MEMORY,
-                        Z_DEFAULT_STRATEGY)
-           == Z_OK ? NGX_OK : NGX_ERROR;
+    d->ready = deflateInit2(&d->z, NGX_SOCKETIO_WS_DEFLATE_LEVEL, Z_DEFLATED,
+                            - (int) window, NGX_SOCKETIO_WS_DEFLATE_MEMORY,
+                            Z_DEFAULT_STRATEGY)
+               == Z_OK;
+
+    return d->ready ? NGX_OK : NGX_ERROR;
 }
 
 
 void
 ngx_socketio_ws_deflate_end(ngx_socketio_ws_deflate_t *d)
 {
-    (void) deflateEnd(&d->z);
+    if (d->ready) {
+        (void) deflateEnd(&d->z);
+        d->ready = 0;
+    }
 }
 
 

@@ -41,9 +41,12 @@
 #define NGX_SOCKETIO_WS_DEFLATE_SLACK   4
 
 
+/* zeroed structs may be ended; they are ready after ..._init() */
+
 typedef struct {
     z_stream      z;
     size_t        left;             /* bytes that may come yet */
+    unsigned      ready:1;
     unsigned      tail:1;           /* the payload is used up */
 } ngx_socketio_ws_inflate_t;
 
@@ -51,6 +54,7 @@ typedef struct {
 typedef struct {
     z_stream      z;
     size_t        size;             /* of the output, slack included */
+    unsigned      ready:1;
 } ngx_socketio_ws_deflate_t;
 
 
@@ -68,7 +72,7 @@ ngx_int_t ngx_socketio_ws_deflate_negotiate(ngx_str_t *offers,
     ngx_uint_t window, ngx_str_t *answer);
 
 
-/* NGX_OK, NGX_ERROR: no memory; then there is nothing to free */
+/* NGX_OK, NGX_ERROR: no memory */
 ngx_int_t ngx_socketio_ws_inflate_init(ngx_socketio_ws_inflate_t *inf);
 void ngx_socketio_ws_inflate_end(ngx_socketio_ws_inflate_t *inf);
 
@@ -92,7 +96,7 @@ ngx_int_t ngx_socketio_ws_inflate(ngx_socketio_ws_inflate_t *inf,
     u_char **pos, u_char *last);
 
 
-/* NGX_OK, NGX_ERROR: no memory; then there is nothing to free */
+/* NGX_OK, NGX_ERROR: no memory */
 ngx_int_t ngx_socketio_ws_deflate_init(ngx_socketio_ws_deflate_t *d,
     ngx_uint_t window);
 void ngx_socketio_ws_deflate_end(ngx_socketio_ws_deflate_t *d);

@@ -39,7 +39,7 @@ static ngx_int_t ngx_http_socketio_ws_open(ngx_http_request_t *r,
 static ngx_int_t ngx_http_socketio_ws_join(ngx_http_socketio_ws_t *ws,
     ngx_socketio_key_t *key);
 static ngx_int_t ngx_http_socketio_ws_respond(ngx_http_request_t *r,
-    ngx_str_t *key);
+    ngx_str_t *key, ngx_str_t *extension);
 static ngx_http_socketio_ws_detach_t *ngx_http_socketio_ws_detach_add(
     ngx_http_request_t *r, ngx_http_socketio_ws_t *ws);
 static void ngx_http_socketio_ws_abandon(void *data);
@@ -55,13 +55,18 @@ ngx_http_socketio_websocket(ngx_http_request_t *r,
 {
     char                           *context;
     ngx_int_t                       rc;
-    ngx_str_t                       key;
+    ngx_str_t                       key, extension;
     ngx_http_socketio_ws_t         *ws;
     ngx_http_socketio_ws_detach_t  *d;
 
     r->keepalive = 0;
 
     rc = ngx_http_socketio_ws_check(r, &key, &context);
+
+    if (rc == NGX_OK) {
+        context = "bad Sec-WebSocket-Extensions";
+        rc = ngx_http_socketio_ws_negotiate(r, conf, &extension);
+    }
 
     if (rc == NGX_DECLINED) {
 
@@ -84,6 +89,8 @@ ngx_http_socketio_websocket(ngx_http_request_t *r,
     if (ws == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    ws->deflate = (extension.len != 0);
 
     d = ngx_http_socketio_ws_detach_add(r, ws);
     if (d == NULL) {
@@ -118,7 +125,7 @@ ngx_http_socketio_websocket(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_http_socketio_ws_respond(r, &key);
+    rc = ngx_http_socketio_ws_respond(r, &key, &extension);
 
     if (rc != NGX_OK) {
         return rc;
@@ -339,7 +346,8 @@ ngx_http_socketio_ws_join(ngx_http_socketio_ws_t *ws, ngx_socketio_key_t *key)
 
 
 static ngx_int_t
-ngx_http_socketio_ws_respond(ngx_http_request_t *r, ngx_str_t *key)
+ngx_http_socketio_ws_respond(ngx_http_request_t *r, ngx_str_t *key,
+    ngx_str_t *extension)
 {
     u_char      *p;
     u_char       digest[20];
@@ -365,7 +373,11 @@ ngx_http_socketio_ws_respond(ngx_http_request_t *r, ngx_str_t *key)
 
     if (ngx_http_socketio_add_header(r, "Upgrade", &upgrade) != NGX_OK
         || ngx_http_socketio_add_header(r, "Sec-WebSocket-Accept", &value)
-           != NGX_OK)
+           != NGX_OK
+        || (extension->len
+            && ngx_http_socketio_add_header(r, "Sec-WebSocket-Extensions",
+                                            extension)
+               != NGX_OK))
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

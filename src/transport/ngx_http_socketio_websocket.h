@@ -89,6 +89,7 @@ typedef struct {
     unsigned                        noted:1;    /* by the session */
     unsigned                        detached:1; /* from its request */
     unsigned                        established:1; /* not a probe */
+    unsigned                        deflate:1;  /* agreed on */
     unsigned                        closing:1;  /* Close is queued or sent */
     unsigned                        finish:1;   /* close when flushed */
     unsigned                        deaf:1;     /* nothing is parsed now */
@@ -147,6 +148,29 @@ void ngx_http_socketio_ws_client(ngx_http_socketio_ws_t *ws,
 
 ngx_int_t ngx_http_socketio_ws_packet(ngx_http_socketio_ws_t *ws,
     ngx_uint_t opcode, u_char *p, size_t len);
+
+/*
+ * ngx_http_socketio_ws_deflate.c: NGX_OK: the answer to its offers, which may
+ * be empty; NGX_DECLINED: malformed; NGX_ERROR
+ */
+
+ngx_int_t ngx_http_socketio_ws_negotiate(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf, ngx_str_t *answer);
+/*
+ * Inflates a whole message, which then is in memory of the worker, until
+ * ..._inflated() says that it is done with.  NGX_OK; NGX_DECLINED: ev has code
+ * and error; NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_socketio_ws_inflate(ngx_http_socketio_ws_t *ws,
+    ngx_socketio_ws_event_t *ev, ngx_str_t *message);
+void ngx_http_socketio_ws_inflated(void);
+/*
+ * What this peer gets in place of the message, or of a variant of it: that, or
+ * its deflated one.
+ */
+ngx_socketio_variant_t *ngx_http_socketio_ws_deflated(
+    ngx_http_socketio_ws_t *ws, ngx_socketio_pin_t *pin,
+    ngx_socketio_variant_t *variant);
 
 /* ngx_http_socketio_ws_write.c; no memory: ws->error is set */
 

@@ -30,6 +30,8 @@ static ngx_int_t ngx_http_socketio_ws_event(ngx_http_socketio_ws_t *ws,
     ngx_socketio_ws_event_t *ev);
 static ngx_int_t ngx_http_socketio_ws_data(ngx_http_socketio_ws_t *ws,
     ngx_socketio_ws_event_t *ev);
+static ngx_int_t ngx_http_socketio_ws_whole(ngx_http_socketio_ws_t *ws,
+    ngx_uint_t opcode, u_char *p, size_t len);
 static ngx_int_t ngx_http_socketio_ws_base64(ngx_http_socketio_ws_t *ws,
     u_char **text, size_t *len);
 static ngx_int_t ngx_http_socketio_ws_hold(ngx_http_socketio_ws_t *ws,
@@ -237,7 +239,7 @@ ngx_http_socketio_ws_parse(ngx_http_socketio_ws_t *ws, u_char *pos,
 
     limits.max_payload = ws->conf->max_payload;
     limits.max_fragments = NGX_HTTP_SOCKETIO_WS_FRAGMENTS;
-    limits.rsv1 = 0;
+    limits.rsv1 = ws->deflate;
 
     for ( ;; ) {
         rc = ngx_socketio_ws_message_next(&parser, &limits, &pos, last, &ev);
@@ -344,10 +346,8 @@ static ngx_int_t
 ngx_http_socketio_ws_data(ngx_http_socketio_ws_t *ws,
     ngx_socketio_ws_event_t *ev)
 {
-    u_char                     *p;
-    size_t                      len;
     ngx_int_t                   rc;
-    ngx_uint_t                  opcode;
+    ngx_str_t                   message;
     ngx_http_socketio_ws_in_t  *in;
 
     if (ws->closing) {
@@ -355,12 +355,10 @@ ngx_http_socketio_ws_data(ngx_http_socketio_ws_t *ws,
     }
 
     in = NULL;
+    message = ev->data;
 
-    if (ev->first && ev->last) {
-        p = ev->data.data;
-        len = ev->data.len;
+    if (!ev->first || !ev->last) {
 
-    } else {
         if (ngx_http_socketio_ws_collect(ws, ev) != NGX_OK) {
             ws->error = 1;
             return NGX_ERROR;
@@ -371,12 +369,38 @@ ngx_http_socketio_ws_data(ngx_http_socketio_ws_t *ws,
         }
 
         in = ws->in;
-        p = in->data;
-        len = in->len;
+        message.data = in->data;
+        message.len = in->len;
     }
 
-    opcode = ev->opcode;
+    rc = ev->compressed ? ngx_http_socketio_ws_inflate(ws, ev, &message)
+                        : NGX_OK;
 
+    if (rc == NGX_OK) {
+        rc = ngx_http_socketio_ws_whole(ws, ev->opcode, message.data,
+                                        message.len);
+
+    } else if (rc == NGX_DECLINED) {
+        ngx_http_socketio_ws_fail(ws, ev);
+        rc = NGX_OK;
+    }
+
+    if (ev->compressed) {
+        ngx_http_socketio_ws_inflated();
+    }
+
+    if (in && rc != NGX_AGAIN) {
+        ngx_http_socketio_ws_data_free(in);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_socketio_ws_whole(ngx_http_socketio_ws_t *ws, ngx_uint_t opcode,
+    u_char *p, size_t len)
+{
     if (ws->established
         && opcode == NGX_SOCKETIO_WS_TEXT
         && ngx_http_socketio_ws_base64(ws, &p, &len) == NGX_OK)
@@ -384,14 +408,8 @@ ngx_http_socketio_ws_data(ngx_http_socketio_ws_t *ws,
         opcode = NGX_SOCKETIO_WS_BINARY;
     }
 
-    rc = ngx_http_socketio_ws_packet(ws, opcode, p, len);
-
-    if (rc == NGX_AGAIN) {
+    if (ngx_http_socketio_ws_packet(ws, opcode, p, len) == NGX_AGAIN) {
         return ngx_http_socketio_ws_hold(ws, opcode, p, len);
-    }
-
-    if (in) {
-        ngx_http_socketio_ws_data_free(in);
     }
 
     return NGX_OK;

@@ -5,8 +5,9 @@
 
 
 /*
- * What a websocket has to write: messages as they lie in the zone, and small
- * frames of its own, all in one queue and, if possible, in one writev().
+ * What a websocket has to write: messages as they lie in the zone, or as they
+ * were deflated for all who want that, and small frames of its own, all in one
+ * queue and, if possible, in one writev().
  */
 
 
@@ -250,6 +251,10 @@ ngx_http_socketio_ws_pin(ngx_http_socketio_ws_t *ws, ngx_socketio_pin_t *pin)
         ngx_http_socketio_ws_put(ws, out);
         ws->error = 1;
         return;
+    }
+
+    if (ws->deflate) {
+        variant = ngx_http_socketio_ws_deflated(ws, pin, variant);
     }
 
     if (variant) {

@@ -203,7 +203,7 @@ fuzz_message(const uint8_t *p, size_t len, unsigned how)
     step = 1 + how * how;
     d = &def[window];
 
-    if (d->z.state == NULL) {
+    if (!d->ready) {
         check(ngx_socketio_ws_deflate_init(d, window) == NGX_OK);
     }
 
@@ -278,7 +278,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         return 0;
     }
 
-    if (inf.z.state == NULL) {
+    if (!inf.ready) {
         check(ngx_socketio_ws_inflate_init(&inf) == NGX_OK);
     }
 
