@@ -18,7 +18,7 @@
 #include "proto/ngx_socketio_eio.h"
 
 
-/* kinds, or-ed (engine.io, 9) */
+/* kinds, or-ed (engine.io, 9), of one byte: ..._deflated() adds to them */
 #define NGX_HTTP_SOCKETIO_WS_TYPED   0x01   /* 0x04 in front, revision 3 */
 #define NGX_HTTP_SOCKETIO_WS_BASE64  0x02   /* "b...", or "b4..." if typed */
 

@@ -7,6 +7,7 @@ package Test::SocketIO::WebSocket;
 use v5.36;
 
 use Carp qw/croak/;
+use Compress::Raw::Zlib qw/Z_OK Z_BUF_ERROR Z_SYNC_FLUSH/;
 use Digest::SHA qw/sha1_base64/;
 use MIME::Base64 qw/encode_base64 decode_base64/;
 
@@ -20,7 +21,7 @@ use constant {
 
 # $conn: Test::SocketIO::HTTP.  headers: added, or with undef left out;
 # after: bytes sent in one write with the request; wait => 0: the 101 is
-# read by handshake().
+# read by handshake(); deflate => 1: as browsers offer it, or another offer.
 sub new ($class, $conn, $path, %o) {
     my $key = encode_base64(join('', map { chr int rand 256 } 1 .. 16), '');
     my %h = (
@@ -28,6 +29,8 @@ sub new ($class, $conn, $path, %o) {
         'Sec-WebSocket-Key' => $key, 'Sec-WebSocket-Version' => 13,
         %{$o{headers} // {}},
     );
+    $h{'Sec-WebSocket-Extensions'} = $o{deflate} ne '1' ? $o{deflate}
+        : 'permessage-deflate; client_max_window_bits' if $o{deflate};
     my $self = bless { conn => $conn, key => $key, queue => [],
                        recv_max => 0 }, $class;
 
@@ -49,6 +52,8 @@ sub handshake ($self, $timeout = 5) {
         && lc($r->{headers}{upgrade} // '') eq 'websocket'
         && lc($r->{headers}{connection} // '') eq 'upgrade'
         && ($r->{headers}{'sec-websocket-accept'} // '') eq $accept;
+    $self->{extension} = $r && $r->{headers}{'sec-websocket-extensions'};
+    $self->{deflate} = ($self->{extension} // '') =~ /^permessage-deflate\b/;
 
     return $self->{ok};
 }
@@ -58,6 +63,32 @@ sub ok ($self) { return $self->{ok} }
 
 
 sub status ($self) { return $self->{res} ? $self->{res}{status} : 0 }
+
+
+# RFC 7692, 7.2.1; o: options of Compress::Raw::Zlib::Deflate.
+sub deflated ($s, %o) {
+    my $d = Compress::Raw::Zlib::Deflate->new(-WindowBits => -15,
+        -AppendOutput => 1, %o);
+    my $out = '';
+    $d->deflate($s, $out) == Z_OK && $d->flush($out, Z_SYNC_FLUSH) == Z_OK
+        or croak 'cannot be deflated';
+    return substr $out, 0, -4;
+}
+
+
+# undef: it is no deflated message.  In pieces, so that a small window shows.
+sub inflated ($s, $window = 15) {
+    my $i = Compress::Raw::Zlib::Inflate->new(-WindowBits => -$window,
+        -LimitOutput => 1, -Bufsize => 256);
+    my ($all, $part) = ('');
+    $s .= "\0\0\xff\xff";
+    while (1) {
+        my $r = $i->inflate($s, $part);
+        return undef if $r != Z_OK && $r != Z_BUF_ERROR;
+        $all .= $part;
+        return $all if $s eq '' && $part eq '';
+    }
+}
 
 
 # fin, mask (default 1), rsv (bits 4 2 1), len (a declared length that
@@ -94,9 +125,12 @@ sub send_binary ($self, $s)  { return $self->send_frame(BINARY, $s) }
 
 
 # Engine.IO packets; a scalar reference is a binary message.  One write.
+# Deflated, if that was agreed on.
 sub send ($self, @packets) {
     return $self->{conn}->send(join '', map {
-        ref $_ ? frame_bytes(BINARY, $$_) : frame_bytes(TEXT, $_)
+        my ($op, $p) = ref $_ ? (BINARY, $$_) : (TEXT, $_);
+        $self->{deflate} ? frame_bytes($op, deflated($p), rsv => 4)
+            : frame_bytes($op, $p)
     } @packets);
 }
 
@@ -131,6 +165,11 @@ sub frame ($self, $timeout = 5) {
 # (as polling has it).  undef: none in time, or closed, see {close}.
 sub recv ($self, $timeout = 5) {
     my $f = $self->frame($timeout) or return undef;
+
+    if ($self->{deflate} && $f->{rsv} == 4) {
+        $f->{rsv} = 0;
+        $f->{payload} = inflated($f->{payload}) // croak 'cannot be inflated';
+    }
 
     croak "masked or reserved bits from the server"
         if $f->{masked} || $f->{rsv};
