@@ -281,22 +281,11 @@ my %bad = (
     'socketio_deflate on; socketio_transports polling'
         => qr/"socketio_deflate on" is useless with "socketio_transports/,
     'socketio_deflate on threshold=3m'
-        => qr/"socketio_deflate threshold=3145728" is more than zone "z" has/,
+        => qr/"socketio_deflate threshold=3145728" is more than zone "test"/,
 );
 
-my $conf = <<'CONF';
-%%TEST_GLOBALS%%
-events { }
-http {
-    %%TEST_GLOBALS_HTTP%%
-    socketio_zone z 2m;
-    server { listen %%LISTEN_2%%;
-        location / { socketio z; socketio_hook off; %%LINE%%; } }
-}
-CONF
-
 for my $line (sort keys %bad) {
-    my ($rc, $out) = $t->test_conf($conf, LINE => $line);
+    my ($rc, $out) = $t->test_location('/', "$line;");
     isnt($rc, 0, "refused: $line");
     like($out, $bad{$line}, "said: $line");
     like($out, qr/socketio_deflate/, "named: $line");
@@ -307,7 +296,7 @@ for my $line ('socketio_deflate off', 'socketio_deflate on',
     'socketio_deflate on threshold=1m window=15',
     'socketio_deflate off; socketio_transports polling')
 {
-    my ($rc, $out) = $t->test_conf($conf, LINE => $line);
+    my ($rc, $out) = $t->test_location('/', "$line;");
     is($rc, 0, "accepted: $line") or diag $out;
 }
 
