@@ -20,7 +20,8 @@ use Test::SocketIO::WebSocket ();
 *inflated = \&Test::SocketIO::WebSocket::inflated;
 
 my $t = Test::SocketIO->new(workers => 2, alarm => 90);
-my $b = $t->run_hook(\&echo, http => 'socketio_deflate on threshold=100;',
+my $b = $t->run_hook(\&echo,
+    http => 'socketio_deflate on threshold=100; socketio_ping_interval 1h;',
     server => <<'CONF');
         location /off/ {
             socketio test;
