@@ -9,10 +9,13 @@
  * fan-out is measured against: a bare epoll server with one prebuilt frame
  * and one send() for each client.  All on 127.0.0.1.
  *
- *   load idle   PORT CLIENTS SECONDS
- *   load fanout PORT CLIENTS MESSAGES    POST /_publish, wait for all, repeat
+ *   load idle   PORT CLIENTS SECONDS [deflate]
+ *   load fanout PORT CLIENTS MESSAGES [SIZE [deflate]]
+ *                                        POST /_publish, wait for all, repeat
  *   load acks   PORT CLIENTS IN_FLIGHT SECONDS
  *   load floor  PORT                     answers "fanout" of another load
+ *
+ * With "deflate" clients offer it, and do not look into what they get.
  */
 
 
@@ -34,6 +37,7 @@
 
 
 #define MESSAGE_SIZE  100
+#define MESSAGE_MAX   60000
 #define MAX_EVENTS    512
 
 
@@ -41,7 +45,7 @@ typedef struct {
     int       fd;
     int       joined;
     size_t    len;
-    unsigned char  buf[2048];
+    unsigned char  *buf;
 } client_t;
 
 
@@ -52,6 +56,9 @@ static uint64_t  received, acked;
 static unsigned  next_ack;
 static unsigned char  out[65536];
 static size_t    out_len;
+static unsigned  message_size = MESSAGE_SIZE;
+static size_t    buf_size = 2048;
+static int       deflate;
 
 
 static void
@@ -210,7 +217,7 @@ feed(client_t *c, int reply)
     ssize_t         n;
     unsigned char  *p, *last;
 
-    n = read(c->fd, c->buf + c->len, sizeof(c->buf) - c->len);
+    n = read(c->fd, c->buf + c->len, buf_size - c->len);
 
     if (n <= 0) {
         if (n == -1 && errno == EAGAIN) {
@@ -247,7 +254,13 @@ feed(client_t *c, int reply)
             break;
         }
 
-        packet(c, p + header, size, reply);
+        if (p[0] & 0x40) {
+            received++;
+
+        } else {
+            packet(c, p + header, size, reply);
+        }
+
         p += header + size;
     }
 
@@ -286,7 +299,9 @@ open_clients(unsigned n)
         "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n"
         "Host: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    static const char  offer[] =
+        "Sec-WebSocket-Extensions: permessage-deflate\r\n";
 
     rl.rlim_cur = rl.rlim_max = n + 64;
     (void) setrlimit(RLIMIT_NOFILE, &rl);
@@ -297,7 +312,15 @@ open_clients(unsigned n)
 
     for (i = 0; i < n; i++) {
         clients[i].fd = dial();
+        clients[i].buf = malloc(buf_size);
+
+        if (clients[i].buf == NULL) {
+            die("malloc");
+        }
+
         put(clients[i].fd, request, sizeof(request) - 1);
+        put(clients[i].fd, offer, deflate ? sizeof(offer) - 1 : 0);
+        put(clients[i].fd, "\r\n", 2);
 
         for (len = 0, end = NULL; end == NULL; ) {
             got = read(clients[i].fd, buf + len, sizeof(buf) - 1 - len);
@@ -333,19 +356,35 @@ open_clients(unsigned n)
 }
 
 
+/* an array of small objects, no two alike */
+
 static void
 publish(int fd)
 {
-    int   n;
-    char  body[512], request[1024];
+    int              n;
+    size_t           len;
+    char             head[128];
+    static char      body[MESSAGE_MAX + 256];
+    static unsigned  seed;
 
-    n = snprintf(body, sizeof(body), "{\"all\":true,\"event\":\"m\","
-                 "\"args\":[\"%0*d\"]}", MESSAGE_SIZE - 11, 7);
-    n = snprintf(request, sizeof(request), "POST /_publish HTTP/1.1\r\n"
-                 "Host: localhost\r\nContent-Length: %d\r\n\r\n%s", n, body);
-    put(fd, request, (size_t) n);
+    len = (size_t) sprintf(body, "{\"all\":true,\"event\":\"m\",\"args\":[");
 
-    if (read(fd, request, sizeof(request)) <= 0) {
+    do {
+        seed = seed * 1103515245 + 12345;
+        len += (size_t) sprintf(body + len, "{\"id\":%u,\"name\":\"user%u\","
+                                "\"at\":%u,\"ok\":%s},",
+                                seed % 10000, seed / 7 % 300, seed / 3,
+                                (seed & 4096) ? "true" : "false");
+    } while (len < message_size);
+
+    len += (size_t) sprintf(body + len - 1, "]}") - 1;
+
+    n = sprintf(head, "POST /_publish HTTP/1.1\r\nHost: localhost\r\n"
+                "Content-Length: %u\r\n\r\n", (unsigned) len);
+    put(fd, head, (size_t) n);
+    put(fd, body, len);
+
+    if (read(fd, body, sizeof(body)) <= 0) {
         die("publish");
     }
 }
@@ -527,6 +566,17 @@ main(int argc, char **argv)
 
     if (argc < 5) {
         return 2;
+    }
+
+    deflate = strcmp(argv[argc - 1], "deflate") == 0;
+
+    if (strcmp(argv[1], "fanout") == 0 && argc > 5) {
+        message_size = (unsigned) atoi(argv[5]);
+        buf_size += message_size + 200;
+
+        if (message_size > MESSAGE_MAX) {
+            return 2;
+        }
     }
 
     open_clients((unsigned) atoi(argv[3]));
