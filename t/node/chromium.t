@@ -9,20 +9,8 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const {
-    MODULES,
-    Nginx,
-    ROOT,
-    assert,
-    cleanup,
-    load,
-    main,
-    request,
-    test,
-    within
-} = require('./lib');
+const { MODULES, Nginx, ROOT, assert, chromium, main, request, test, within } = require('./lib');
 
-const CHROMIUM = process.env.TEST_CHROMIUM || '/usr/bin/chromium';
 const SHOTS = path.resolve(process.env.TEST_SCREENSHOTS || path.join(ROOT, 'build/screenshots'));
 
 const INJECTION = '<img src=x onerror="document.title=\'hacked\'"><b>bold</b>';
@@ -34,7 +22,6 @@ main(async () => {
         workers: 2
     });
     const errors = [];
-    let browser;
     let ann;
     let bob;
 
@@ -43,14 +30,7 @@ main(async () => {
 
     async function page(nick, options) {
         const context = await browser.newContext(options);
-        const p = await context.newPage();
-        p.setDefaultTimeout(8000);
-        p.on('pageerror', (e) => errors.push(`${nick}: ${e.message}`));
-        p.on('console', (m) => m.type() === 'error' && errors.push(`${nick}: ${m.text()}`));
-        p.on('dialog', (d) => {
-            errors.push(`${nick}: dialog ${d.message()}`);
-            d.dismiss();
-        });
+        const p = chromium.watch(await context.newPage(), nick, errors);
         await p.goto(`${nginx.url}/?nick=${nick}`);
         return p;
     }
@@ -77,31 +57,7 @@ main(async () => {
         return;
     }
 
-    await test(
-        'Chromium starts',
-        async () => {
-            assert.ok(
-                fs.existsSync(CHROMIUM),
-                `no ${CHROMIUM}: install chromium, or set TEST_CHROMIUM`
-            );
-            browser = await load('playwright-core').chromium.launch({
-                executablePath: CHROMIUM,
-                headless: true,
-                timeout: 30000,
-                args: [
-                    '--no-sandbox',
-                    '--disable-gpu',
-                    '--disable-quic',
-                    '--no-first-run',
-                    '--disable-background-networking',
-                    '--disable-component-update',
-                    '--disable-sync'
-                ]
-            });
-            cleanup(() => browser.close());
-        },
-        { timeout: 40000 }
-    );
+    const browser = await chromium.launch();
 
     if (browser) {
         await point('two pages connect, and go to websocket', async () => {
@@ -173,7 +129,7 @@ main(async () => {
 
         await point('no errors in the pages', () => assert.deepEqual(errors, []));
         await bob.close();
-        await within(10000, 'end of Chromium', browser.close()).catch(() => {});
+        await chromium.quit(browser);
     }
     await nginx.finish('chat.conf');
 });

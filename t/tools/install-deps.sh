@@ -6,7 +6,8 @@
 #
 #   build   compiler, nginx, its headers, NDK, Jansson (the default)
 #   test    build, and what the suite needs: Perl, clang for the fuzzers, PHP,
-#           a browser, Node.js, and the packages of t/node/package.json
+#           a browser, python-socketio, Node.js, and the packages of
+#           t/node/package.json
 #   demo    build, and the Socket.IO client from npm
 #   source  what it takes to unpack Debian's nginx source ("make asan")
 #
@@ -29,7 +30,8 @@ for group in "${@:-build}"; do
         ;;
     test)
         packages="$packages perl clang libclang-rt-dev openssl curl python3
-                  php-cli php-fpm chromium"
+                  php-cli php-fpm chromium python3-socketio python3-websocket
+                  python3-requests"
         npm=yes
         ;;
     demo)

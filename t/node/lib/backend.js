@@ -3,13 +3,17 @@
 /*
  * A hook backend: an HTTP server that answers batches, and remembers them.
  *
- * Tests share it: each takes a case(), connects with auth { test: case.id }, and
- * the events of that socket go to the handlers of the case.  At the end check()
+ * Tests share it: each takes a case(), connects with auth { test: case.id }, or
+ * that in the query, and the events of that socket go to the handlers of the case.  At the end check()
  * says what in all batches broke the rules that hold for any of them.
  */
 
 const http = require('node:http');
 const { cleanup, until } = require('./tap');
+
+/* of a socket; "open" and "close" in raw mode */
+const FIRST = new Set(['connect', 'open']);
+const LAST = new Set(['disconnect', 'close']);
 
 const list = (v) => (v === undefined || v === null ? [] : Array.isArray(v) ? v : [v]);
 
@@ -117,7 +121,7 @@ class Backend {
         const out = [];
         for (const e of events) {
             const commands = await this.event(e);
-            if (e.type === 'connect' && !commands.some((x) => x.op === 'reject')) {
+            if (FIRST.has(e.type) && !commands.some((x) => x.op === 'reject')) {
                 this.accepted.add(e.sid);
             }
             out.push(...commands);
@@ -129,8 +133,9 @@ class Backend {
 
     /* A repeated event gets the same commands: at least once, says the rule. */
     async event(e) {
-        if (e.type === 'connect') {
-            this.sids.set(e.sid, this.cases.get(e.handshake.auth.test));
+        if (FIRST.has(e.type)) {
+            const { auth, query } = e.handshake;
+            this.sids.set(e.sid, this.cases.get(auth?.test ?? query.test));
         }
         const c = this.sids.get(e.sid);
         if (!c) {
@@ -240,16 +245,16 @@ class Backend {
         const s = this.seen.get(e.sid);
         if (!s) {
             this.seen.set(e.sid, { seq: 0, nsp: e.nsp, gone: false });
-            if (e.type !== 'connect' || e.seq !== 0) {
+            if (!FIRST.has(e.type) || e.seq !== 0) {
                 this.problem('the first of a socket is not connect with seq 0', e);
             }
             return;
         }
-        if (e.seq !== s.seq + 1 || e.nsp !== s.nsp || s.gone || e.type === 'connect') {
+        if (e.seq !== s.seq + 1 || e.nsp !== s.nsp || s.gone || FIRST.has(e.type)) {
             this.problem(`after seq ${s.seq}${s.gone ? ', disconnect' : ''}`, e);
         }
         s.seq = e.seq;
-        s.gone = e.type === 'disconnect';
+        s.gone = LAST.has(e.type);
     }
 
     /* Sockets that were accepted, and have not said goodbye. */

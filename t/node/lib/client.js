@@ -1,11 +1,11 @@
 'use strict';
 
-/* Real clients: socket.io-client from build/node, or TEST_NODE_MODULES. */
+/* Real clients of all eras, from build/node, or TEST_NODE_MODULES. */
 
 const http = require('node:http');
 const { createRequire } = require('node:module');
 const path = require('node:path');
-const { cleanup, within } = require('./tap');
+const { assert, cleanup, within } = require('./tap');
 const { ROOT } = require('./nginx');
 
 const MODULES = path.resolve(
@@ -35,15 +35,44 @@ const MODES = {
     upgrade: undefined /* the default of the client */
 };
 
+/* Releases of socket.io-client; 1.x and 2.x speak revision 3 of Engine.IO. */
+const ERAS = {
+    1.7: { name: 'socket.io-client-1', eio: 3 },
+    2.5: { name: 'socket.io-client-2', eio: 3 },
+    3.1: { name: 'socket.io-client-3', eio: 4 },
+    '4.0': { name: 'socket.io-client-40', eio: 4 },
+    4.8: { name: 'socket.io-client', eio: 4 }
+};
+
+/* What closeAll() runs, after each test */
 const open = new Set();
+
+/* A TCP connection for each request, all of which cut() cuts. */
+class Agent extends http.Agent {
+    constructor() {
+        super({ keepAlive: false });
+        this.all = new Set();
+    }
+
+    createConnection(...args) {
+        const s = super.createConnection(...args);
+        this.all.add(s);
+        s.once('close', () => this.all.delete(s));
+        return s;
+    }
+
+    cut() {
+        this.all.forEach((s) => s.destroy());
+    }
+}
 
 /*
  * A connection of its own, a TCP connection for each request, and no second
  * try: what goes wrong is to be seen.  options.hold: a promise that websockets
  * wait for before they open, so that there is a time before an upgrade.
  */
-function client(nginx, mode, { nsp = '/', hold, headers, ...options } = {}) {
-    const { io } = load('socket.io-client');
+function client(nginx, mode, { nsp = '/', era = '4.8', hold, headers, ...options } = {}) {
+    const { io = load(ERAS[era].name) } = load(ERAS[era].name);
     let transports = MODES[mode];
 
     if (hold) {
@@ -62,11 +91,11 @@ function client(nginx, mode, { nsp = '/', hold, headers, ...options } = {}) {
         reconnection: false,
         forceNew: true,
         timeout: 5000,
-        agent: new http.Agent({ keepAlive: false }),
+        agent: new Agent(),
         ...(headers && { extraHeaders: headers }),
         ...options
     });
-    open.add(socket);
+    open.add(() => Object.values(socket.io.nsps).forEach((x) => x.disconnect()));
     return socket;
 }
 
@@ -106,6 +135,23 @@ async function upgraded(socket, ms = 8000) {
     }
 }
 
+/* Of clients and modes, all that there are: { era, eio, mode }.  TEST_ERAS: of these */
+function combinations(clients, modes = Object.keys(MODES)) {
+    const only = process.env.TEST_ERAS ? process.env.TEST_ERAS.split(',') : Object.keys(clients);
+    return only
+        .filter((era) => era in clients)
+        .flatMap((era) => modes.map((mode) => ({ era, eio: clients[era].eio, mode })));
+}
+
+/* fn for all combinations at once; says for which of them it failed */
+async function each(list, fn) {
+    const results = await Promise.allSettled(list.map(async (x) => fn(x)));
+    const failed = results.flatMap(({ reason }, i) =>
+        reason ? [`--- ${list[i].era}, ${list[i].mode}: ${reason.stack}`] : []
+    );
+    assert.equal(failed.length, 0, failed.join('\n'));
+}
+
 /* Collects the arguments of an event; get(n): when there are n. */
 function collect(socket, name) {
     const got = [];
@@ -133,22 +179,25 @@ function collect(socket, name) {
 }
 
 function closeAll() {
-    for (const s of open) {
-        Object.values(s.io.nsps).forEach((x) => x.disconnect());
-    }
+    open.forEach((close) => close());
     open.clear();
 }
 
 cleanup(closeAll);
 
 module.exports = {
+    Agent,
+    ERAS,
     MODES: Object.keys(MODES),
     MODULES,
     client,
     closeAll,
     collect,
+    combinations,
     connect,
+    each,
     load,
     once,
+    open,
     upgraded
 };

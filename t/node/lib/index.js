@@ -3,6 +3,8 @@
 const tap = require('./tap');
 const nginx = require('./nginx');
 const client = require('./client');
+const chromium = require('./chromium');
+const engine = require('./engine');
 const { Backend } = require('./backend');
 
 /* Short deadlines in /fast/, to see what silence leads to. */
@@ -74,4 +76,4 @@ async function matrix(fn, { modes = client.MODES, workers = [1, 4], more, after 
     }
 }
 
-module.exports = { ...tap, ...nginx, ...client, Backend, chat, matrix };
+module.exports = { ...tap, ...nginx, ...client, Backend, chat, chromium, engine, matrix };
