@@ -11,7 +11,7 @@
 const http = require('node:http');
 const { cleanup, until } = require('./tap');
 
-/* of a socket; "open" and "close" in raw mode */
+const RAW = new Set(['open', 'message', 'close']);
 const FIRST = new Set(['connect', 'open']);
 const LAST = new Set(['disconnect', 'close']);
 
@@ -144,7 +144,7 @@ class Backend {
         c.events.push(e);
         const fn = c.handlers[e.type === 'event' ? e.event : e.type];
         const commands = fn ? await fn(e, c) : undefined;
-        if (e.type === 'connect' && commands === undefined) {
+        if (FIRST.has(e.type) && commands === undefined) {
             return [{ op: 'accept', id: e.id }];
         }
         return list(commands).map((x) => ({ id: e.id, ...x }));
@@ -218,7 +218,7 @@ class Backend {
             if (
                 typeof e.id !== 'string' ||
                 typeof e.sid !== 'string' ||
-                e.nsp[0] !== '/' ||
+                e.nsp?.[0] !== (RAW.has(e.type) ? undefined : '/') ||
                 Math.abs(e.time - Date.now()) > 60000 ||
                 !Number.isInteger(e.seq)
             ) {
@@ -233,7 +233,13 @@ class Backend {
                 this.problem('event, args, ack', e);
             }
             if (
-                e.type === 'disconnect' &&
+                e.type === 'message' &&
+                (typeof (e.text ?? e.binary) !== 'string' || ('text' in e && 'binary' in e))
+            ) {
+                this.problem('text or binary', e);
+            }
+            if (
+                LAST.has(e.type) &&
                 (typeof e.reason !== 'string' || !e.reason || !Array.isArray(e.rooms))
             ) {
                 this.problem('reason, rooms', e);
