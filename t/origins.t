@@ -204,6 +204,11 @@ for my $r ($poll, $ws->{res}) {
         'eio 151: *: no credentials');
 }
 
+# clients 1.x and 2.x always ask with credentials
+cors($t->http('GET', '/any/?EIO=3&transport=polling',
+    headers => { Origin => 'http://evil.example' }),
+    'http://evil.example', '*, revision 3');
+
 my $n = 0;
 sub headers_of ($origin, %h) {
     my $q = '&case=' . ++$n;

@@ -62,7 +62,7 @@ ngx_http_socketio_handler(ngx_http_request_t *r)
     /* an Origin that is none of HTTP's is nobody's: admit() refuses it */
 
     origin = ngx_http_socketio_origin_valid(r)
-             ? ngx_http_socketio_origin(r, conf, ctx, req.peer.jsonp != 0)
+             ? ngx_http_socketio_origin(r, conf, ctx, &req)
              : NGX_OK;
 
     if (origin == NGX_ERROR) {

@@ -34,13 +34,13 @@ static void ngx_http_socketio_origin_port(ngx_http_socketio_parsed_t *parsed,
     ngx_str_t *host);
 static ngx_uint_t ngx_http_socketio_equal(ngx_str_t *a, ngx_str_t *b);
 static ngx_int_t ngx_http_socketio_origin_cors(ngx_http_request_t *r,
-    ngx_str_t *origin, ngx_uint_t listed);
+    ngx_str_t *origin, ngx_uint_t credentials);
 
 
 ngx_int_t
 ngx_http_socketio_origin(ngx_http_request_t *r,
     ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_ctx_t *ctx,
-    ngx_uint_t script)
+    ngx_http_socketio_request_t *req)
 {
     ngx_str_t                   *text, page;
     ngx_uint_t                   i, same, ours;
@@ -51,7 +51,7 @@ ngx_http_socketio_origin(ngx_http_request_t *r,
 
     if (text == NULL) {
 
-        if (!script) {
+        if (req->peer.jsonp == 0) {
             return NGX_OK;
         }
 
@@ -74,7 +74,15 @@ ngx_http_socketio_origin(ngx_http_request_t *r,
     for (i = 0; i < conf->origins->nelts; i++) {
 
         if (origin[i].any) {
-            return ngx_http_socketio_origin_cors(r, text, 0);
+
+            /*
+             * Clients of revision 3 ask with credentials whether their page
+             * wants that or not, and browsers take no "*" for an answer then.
+             */
+
+            return ngx_http_socketio_origin_cors(r, text,
+                                       req->key.revision == 3
+                                       && text != &page);
         }
 
         if (origin[i].same) {
@@ -270,11 +278,11 @@ ngx_http_socketio_origin_below(ngx_str_t *host, ngx_str_t *wildcard)
 
 static ngx_int_t
 ngx_http_socketio_origin_cors(ngx_http_request_t *r, ngx_str_t *origin,
-    ngx_uint_t listed)
+    ngx_uint_t credentials)
 {
     ngx_str_t  value;
 
-    if (!listed) {
+    if (!credentials) {
         ngx_str_set(&value, "*");
         return ngx_http_socketio_add_header(r, "Access-Control-Allow-Origin",
                                             &value);

@@ -116,14 +116,14 @@ ngx_int_t ngx_http_socketio_add_header(ngx_http_request_t *r, char *name,
     ngx_str_t *value);
 
 /*
- * Whether a page of the request's Origin may connect.  "script": what is asked
- * for can be read as a script, so that the page must be known.  Adds the
- * headers of CORS, whatever the answer will be, and sets ctx->foreign.
+ * Whether a page of the request's Origin may connect; by JSONP, which any page
+ * can read as a script, only if the page is known.  Adds the headers of CORS,
+ * whatever the answer will be, and sets ctx->foreign.
  * NGX_OK; NGX_DECLINED: it may not; NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_socketio_origin(ngx_http_request_t *r,
     ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_ctx_t *ctx,
-    ngx_uint_t script);
+    ngx_http_socketio_request_t *req);
 
 /*
  * A file of socketio_client: returns what a handler may.  NGX_DECLINED: the

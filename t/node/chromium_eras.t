@@ -29,9 +29,10 @@ const MODES = {
     jsonp: { transports: ['polling'], forceJSONP: true },
     'jsonp upgrade': { forceJSONP: true }
 };
-const COMBINATIONS = combinations(ERAS, Object.keys(MODES)).filter(
-    ({ eio, mode }) => eio === 3 || !mode.startsWith('jsonp')
-);
+/* JSONP ended with revision 3 */
+const all = (...modes) =>
+    combinations(ERAS, modes).filter(({ eio, mode }) => eio === 3 || !mode.startsWith('jsonp'));
+const COMBINATIONS = all(...Object.keys(MODES));
 
 /* What a page does first: connects, and sends all there is, to and fro. */
 /* global io, window */
@@ -104,7 +105,37 @@ main(() =>
             const pages = {};
             const browser = await chromium.launch();
             const room = 'pages';
-            const there = (fn, args) => each(COMBINATIONS, (x) => fn(x, pages[x.era], args));
+            const there = (fn) => each(COMBINATIONS, (x) => fn(x, pages[x.era]));
+
+            async function open(era, host) {
+                const context = await browser.newContext();
+                const page = chromium.watch(await context.newPage(), era, errors);
+                await page.goto(`http://${host}:${nginx.port}/page-${era}`);
+                return page;
+            }
+
+            /* all of talk(); resolves with the connect that the backend saw */
+            async function talks({ era, mode }, page, options) {
+                const c = backend
+                    .case()
+                    .on('connect', () => ({ op: 'accept', rooms: [room] }))
+                    .on('ack', (e) => ({ op: 'ack', args: e.args, attachments: e.attachments }))
+                    .on('give', () => [
+                        { event: 'given', args: [TEXT] },
+                        { op: 'ack', args: [TEXT] }
+                    ]);
+                const name = await page.evaluate(talk, {
+                    url: nginx.url,
+                    options: { ...MODES[mode], query: { test: c.id }, ...options },
+                    mode,
+                    text: ['plain', ...(era === '1.7' && mode !== 'websocket' ? [] : [TEXT])],
+                    back: TEXT,
+                    sizes: SIZES,
+                    views: era !== '1.7' /* which takes ArrayBuffers only */
+                });
+                assert.equal(name, /websocket|upgrade/.test(mode) ? 'websocket' : 'polling');
+                return c.of('connect')[0];
+            }
 
             if (!browser) {
                 return;
@@ -114,44 +145,16 @@ main(() =>
                 fs.symlinkSync(dist, path.join(nginx.dir, `client-${era}`));
             }
 
-            await test('pages of another origin', async () => {
+            await test('sio 30, eio 60, 80, 83, 94-97, 99: pages of a listed origin', async () => {
                 for (const era of new Set(COMBINATIONS.map((x) => x.era))) {
-                    const context = await browser.newContext();
-                    const page = chromium.watch(await context.newPage(), era, errors);
-                    await page.goto(`http://localhost:${nginx.port}/page-${era}`);
-                    pages[era] = page;
+                    pages[era] = await open(era, 'localhost');
                 }
-            });
-
-            await test('sio 30, eio 60, 80, 83, 94-97, 99: text and bytes, both ways', () =>
-                there(async ({ era, eio, mode }, page) => {
-                    const c = backend
-                        .case()
-                        .on('connect', () => ({ op: 'accept', rooms: [room] }))
-                        .on('ack', (e) => ({
-                            ...{ op: 'ack', args: e.args, attachments: e.attachments }
-                        }))
-                        .on('give', () => [
-                            { event: 'given', args: [TEXT] },
-                            { op: 'ack', args: [TEXT] }
-                        ]);
-                    const name = await page.evaluate(talk, {
-                        url: nginx.url,
-                        options: {
-                            ...MODES[mode],
-                            query: { test: c.id },
-                            ...(eio > 3 && { withCredentials: true })
-                        },
-                        mode,
-                        text: ['plain', ...(era === '1.7' && mode !== 'websocket' ? [] : [TEXT])],
-                        back: TEXT,
-                        sizes: SIZES,
-                        views: era !== '1.7' /* which takes ArrayBuffers only */
-                    });
-                    assert.equal(name, /websocket|upgrade/.test(mode) ? 'websocket' : 'polling');
-                    const { handshake } = c.of('connect')[0];
+                await there(async (x, page) => {
+                    const withCredentials = x.eio > 3 ? { withCredentials: true } : {};
+                    const { handshake } = await talks(x, page, withCredentials);
                     assert.equal(handshake.headers.host, `127.0.0.1:${nginx.port}`);
-                }));
+                });
+            });
 
             await test('sio 107, 109, 110: a room of all of them', async () => {
                 for (let i = 0; i < ROUNDS; i++) {
@@ -169,6 +172,23 @@ main(() =>
                 );
             });
 
+            for (const [path, host, ...eras] of [
+                ['/any', 'localhost', '1.7', '2.5', '4.8'],
+                ['/same', '127.0.0.1', '2.5', '4.8']
+            ]) {
+                const list = all('polling', 'jsonp', 'upgrade');
+                await test(`sio 30: ${path} origin`, () =>
+                    each(
+                        combinations(ERAS, ['']).filter((x) => eras.includes(x.era)),
+                        async ({ era }) => {
+                            const page = await open(era, host);
+                            const ours = list.filter((x) => x.era === era);
+                            await Promise.all(ours.map((x) => talks(x, page, { path })));
+                            await page.close();
+                        }
+                    ));
+            }
+
             await test('left, and closed', async () => {
                 await there(
                     ({ mode }, page) => mode === 'polling' && page.evaluate(leave, { mode })
@@ -183,6 +203,16 @@ main(() =>
             workers: [2],
             more: `
         socketio_origins http://localhost:%%PORT%%;
+        location /any/ {
+            socketio chat;
+            socketio_origins *;
+            socketio_hook /_hook;
+        }
+        location /same/ {
+            socketio chat;
+            socketio_origins same;
+            socketio_hook /_hook;
+        }
         location = /favicon.ico { return 204; }
         location ~ ^/(client-.*)$ { root .; }
         location ~ ^/page-(.*)$ {
