@@ -14,7 +14,17 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { ERAS, MODULES, assert, chromium, combinations, each, main, matrix } = require('./lib');
+const {
+    ERAS,
+    MODULES,
+    assert,
+    chromium,
+    combinations,
+    each,
+    engine,
+    main,
+    matrix
+} = require('./lib');
 
 const TEXT = 'é € 😀 \u2028\u2029 \x1e \0 "\\/\n \\n \u007f\u0080 ÿ 日本 </script>';
 const SIZES = [0, 1, 3, 256, 70000];
@@ -88,6 +98,35 @@ async function talk({ url, options, mode, text, back, sizes, views }) {
     return engine.transport.name;
 }
 
+/* engine.io-client: what comes back of what is sent */
+/* global eio */
+async function echoes({ url, options, texts, sizes }) {
+    const socket = eio(url, options);
+    const got = [];
+    const next = () =>
+        new Promise((resolve, reject) => {
+            socket.once('message', resolve);
+            setTimeout(() => reject(new Error(`no message ${got.length}`)), 8000);
+        });
+    socket.binaryType = 'arraybuffer';
+    await new Promise((resolve, reject) => {
+        socket.once('open', resolve);
+        socket.once('error', (e) => reject(new Error(`error ${e.message || e}`)));
+    });
+    for (const text of texts) {
+        const back = next();
+        socket.send(text);
+        got.push((await back) === text ? 'text' : `"${text}"`);
+    }
+    for (const size of sizes) {
+        const back = next();
+        const bytes = Uint8Array.from({ length: size }, (v, i) => i);
+        socket.send(bytes.buffer);
+        got.push(String(new Uint8Array(await back)) === String(bytes) ? 'bytes' : size);
+    }
+    return got;
+}
+
 async function heard({ mode, rounds }) {
     const { said } = window.sockets[mode];
     for (let i = 0; said.length < rounds && i < 800; i++) {
@@ -144,6 +183,7 @@ main(() =>
                 const dist = path.join(MODULES, name, 'dist');
                 fs.symlinkSync(dist, path.join(nginx.dir, `client-${era}`));
             }
+            fs.symlinkSync(path.join(MODULES, engine.BUNDLE), path.join(nginx.dir, 'client-raw'));
 
             await test('sio 30, eio 60, 80, 83, 94-97, 99: pages of a listed origin', async () => {
                 for (const era of new Set(COMBINATIONS.map((x) => x.era))) {
@@ -189,13 +229,43 @@ main(() =>
                     ));
             }
 
+            if (pages['2.5']) {
+                await test('eio 80-83, 94-97, 99: engine.io-client 3.5, and an echo', async () => {
+                    const page = await open('raw', 'localhost');
+                    const modes = Object.entries(MODES).map(([mode, options]) => ({
+                        mode,
+                        options
+                    }));
+                    const text = TEXT.replace('\x1e', ''); /* which no "send" may have */
+                    const texts = [text, text.repeat(2000), '\u2028', '\\n\n\\\\n', '4', '😀'];
+                    await Promise.all(
+                        modes.map(async ({ mode, options }) => {
+                            const got = await page.evaluate(echoes, {
+                                url: nginx.url,
+                                options: { ...options, path: '/echo' },
+                                texts,
+                                sizes: SIZES
+                            });
+                            const wanted = [
+                                ...texts.map(() => 'text'),
+                                ...SIZES.map(() => 'bytes')
+                            ];
+                            assert.deepEqual(got, wanted, mode);
+                        })
+                    );
+                    await page.close();
+                });
+            }
+
+            await test('no errors in the pages', () => assert.deepEqual(errors, []));
+
+            /* a poll may cross the POST that ends its session, and get a 400 */
             await test('left, and closed', async () => {
                 await there(
                     ({ mode }, page) => mode === 'polling' && page.evaluate(leave, { mode })
                 );
                 await Promise.all(Object.values(pages).map((p) => p.close()));
             });
-            await test('no errors in the pages', () => assert.deepEqual(errors, []));
             await chromium.quit(browser);
         },
         {
@@ -219,6 +289,22 @@ main(() =>
             default_type text/html;
             return 200 '<!doctype html><title>$1</title><meta charset=utf-8>
                         <script src="/client-$1/socket.io.js"></script>';
+        }
+        location = /page-raw {
+            default_type text/html;
+            return 200 '<!doctype html><title>raw</title><meta charset=utf-8>
+                        <script src="/client-raw/engine.io.js"></script>';
+        }
+        location /echo/ {
+            socketio chat;
+            socketio_protocol engine.io;
+            socketio_hook /_echo;
+            socketio_hook_batch off;
+        }
+        location = /_echo {
+            internal; default_type application/json;
+            if ($socketio_type = message) { return 200 '{"op":"send",$socketio_message}'; }
+            return 204;
         }`
         }
     )

@@ -400,6 +400,32 @@ main(() =>
                 );
             });
 
+            await test('a reload, while a room talks', async () => {
+                const room = 'reload';
+                const c = backend
+                    .case()
+                    .on('ack', ack)
+                    .on('connect', () => ({ op: 'accept', rooms: [room] }));
+                const all = [];
+                await each(async (x) => all.push([x, await join(x, c)]));
+                const got = all.map(([, s]) => collect(s, 'n'));
+                const n = [...Array(60).keys()];
+                const before = nginx.pids().size;
+                for (const i of n) {
+                    if (i === 10) {
+                        nginx.child.kill('SIGHUP');
+                    }
+                    await nginx.publish({ room, event: 'n', args: [i, TEXT] });
+                    await sleep(5);
+                }
+                for (const [i, [x, s]] of all.entries()) {
+                    const seen = (await got[i].get(n.length)).map((a) => a[0]);
+                    assert.deepEqual(seen, n, `${x.era}, ${x.mode}`);
+                    assert.deepEqual(await call(s, 'ack', i), [i]);
+                }
+                assert.notEqual(nginx.pids().size, before, 'new workers were there');
+            });
+
             await test('eio 116, 118, 123, 127: silence, but for pings', () =>
                 each(async (x) => {
                     const c = backend.case().on('ack', ack);

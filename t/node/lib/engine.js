@@ -57,6 +57,7 @@ async function openSocket(nginx, { era, mode }, { soon, ...options } = {}) {
 }
 
 module.exports = {
+    BUNDLE: CLIENTS['3.5'].name /* its directory has engine.io.js, for browsers */,
     FETCH: { era: '6.6', eio: 4, mode: 'fetch' },
     combinations: () => combinations(CLIENTS),
     open: openSocket
