@@ -17,6 +17,7 @@ const path = require('node:path');
 const {
     ERAS,
     MODULES,
+    TEXT,
     assert,
     chromium,
     combinations,
@@ -26,7 +27,6 @@ const {
     matrix
 } = require('./lib');
 
-const TEXT = 'é € 😀 \u2028\u2029 \x1e \0 "\\/\n \\n \u007f\u0080 ÿ 日本 </script>';
 const SIZES = [0, 1, 3, 256, 70000];
 const ROUNDS = 20;
 

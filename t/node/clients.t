@@ -15,7 +15,9 @@
  */
 
 const {
+    BYTES,
     ERAS,
+    TEXT,
     assert,
     client,
     collect,
@@ -29,15 +31,7 @@ const {
     upgraded
 } = require('./lib');
 
-const TEXT = 'é € 😀 \u2028\u2029 \x1e \0 "\\/\n \u007f\u0080 ÿ 日本';
 const VALUES = [null, false, 0, -1.5, 1e21, '', [], {}, [[[]]], { a: { b: [null] } }, '__proto__'];
-const BINARY = [
-    Buffer.from(Array.from({ length: 256 }, (v, i) => i)),
-    Buffer.from([0]),
-    Buffer.from([4, 0x1e, 0xff]),
-    Buffer.alloc(0),
-    Buffer.alloc(70000, 0xa5)
-];
 const MORE = `
         location /fast/ {
             socketio chat;
@@ -45,6 +39,16 @@ const MORE = `
             socketio_hook /_hook;
             socketio_ping_interval 400ms;
             socketio_ping_timeout 1500ms;
+        }
+        location /only3/ {
+            socketio chat;
+            socketio_eio 3;
+            socketio_hook /_hook;
+        }
+        location /only4/ {
+            socketio chat;
+            socketio_eio 4;
+            socketio_hook /_hook;
         }
         location "/a b~é/" {
             socketio chat;
@@ -164,7 +168,7 @@ main(() =>
                     const c = backend.case().on('bin', echo).on('ack', ack);
                     const socket = await join(x, c);
                     const got = collect(socket, 'bin');
-                    for (const [i, b] of BINARY.entries()) {
+                    for (const [i, b] of BYTES.entries()) {
                         socket.emit('bin', b, { nested: [null, { deep: b }] }, 'text');
                         const [first, second, third] = (await got.get(i + 1))[i];
                         const { nested } = second;
@@ -175,13 +179,13 @@ main(() =>
                         const e = c.of('bin')[i];
                         assert.deepEqual(e.attachments, bytes([b, b]));
                     }
-                    socket.emit('bin', ...BINARY, ...BINARY);
+                    socket.emit('bin', ...BYTES, ...BYTES);
                     assert.deepEqual(
-                        bytes((await got.get(BINARY.length + 1)).at(-1)),
-                        bytes([...BINARY, ...BINARY])
+                        bytes((await got.get(BYTES.length + 1)).at(-1)),
+                        bytes([...BYTES, ...BYTES])
                     );
-                    const [answer] = await call(socket, 'ack', { b: BINARY[0] });
-                    assert.equal(bytes(answer.b), bytes(BINARY[0]));
+                    const [answer] = await call(socket, 'ack', { b: BYTES[0] });
+                    assert.equal(bytes(answer.b), bytes(BYTES[0]));
                 }));
 
             await test('sio 54: order, of text and binary, also across an upgrade', () =>
@@ -233,8 +237,8 @@ main(() =>
                     assert.equal(c.of('connect').length, 2);
                     assert.deepEqual(await call(root, 'where'), ['/']);
                     assert.deepEqual(await call(admin, 'where'), ['/custom']);
-                    const [b] = await call(admin, 'bin', BINARY[0]);
-                    assert.equal(bytes(b), bytes(BINARY[0]));
+                    const [b] = await call(admin, 'bin', BYTES[0]);
+                    assert.equal(bytes(b), bytes(BYTES[0]));
 
                     const [gotRoot, gotAdmin] = [root, admin].map((s) => collect(s, 'x'));
                     await nginx.publish({ nsp: '/custom', sid: e.sid, event: 'x', args: [TEXT] });
@@ -400,6 +404,17 @@ main(() =>
                 );
             });
 
+            await test('sio 29: the other revision is off', () =>
+                each(async (x) => {
+                    const c = backend.case();
+                    const only = (eio) => ({ path: `/only${eio}`, query: { test: c.id } });
+                    const socket = client(...open(x, c, only(7 - x.eio)));
+                    const [e] = await once(socket, 'connect_error');
+                    assert.match(String(e), /poll error|websocket error/);
+                    await join(x, c, only(x.eio));
+                    assert.equal(c.of('connect').length, 1);
+                }));
+
             await test('a reload, while a room talks', async () => {
                 const room = 'reload';
                 const c = backend
@@ -458,12 +473,12 @@ main(() =>
                         if (check) {
                             check(socket);
                         }
-                        const [text, b] = await call(socket, 'ack', 'text', BINARY[0]);
-                        assert.deepEqual([text, bytes(b)], ['text', bytes(BINARY[0])]);
-                        socket.emit('x', BINARY[3], [BINARY[2]]);
+                        const [text, b] = await call(socket, 'ack', 'text', BYTES[0]);
+                        assert.deepEqual([text, bytes(b)], ['text', bytes(BYTES[0])]);
+                        socket.emit('x', BYTES[3], [BYTES[2]]);
                         assert.deepEqual(
                             bytes((await got.get(1))[0].flat()),
-                            bytes([BINARY[3], BINARY[2]])
+                            bytes([BYTES[3], BYTES[2]])
                         );
                         await nginx.publish({ sid: c.events[0].sid, event: 'x', args: [TEXT] });
                         assert.deepEqual((await got.get(2))[1], [TEXT]);

@@ -6,7 +6,7 @@
  * back by the hook's answer, and by the publish API.
  */
 
-const { assert, collect, connect, main, matrix, once, sleep } = require('./lib');
+const { BYTES, assert, collect, connect, main, matrix, once, sleep } = require('./lib');
 
 const VALUES = [
     null,
@@ -24,15 +24,6 @@ const VALUES = [
     { a: { b: [null, { '': 0 }] } },
     '__proto__',
     '<b>&amp;</b>'
-];
-
-/* what a poll's "b…" and a binary frame may look like, and 0 bytes */
-const BINARY = [
-    Buffer.alloc(0),
-    Buffer.from([0]),
-    Buffer.from([4, 0x1e, 0xff]),
-    Buffer.from(Array.from({ length: 256 }, (v, i) => i)),
-    Buffer.alloc(70000, 0xa5)
 ];
 
 const placeholder = (num) => ({ _placeholder: true, num });
@@ -147,7 +138,7 @@ main(() =>
             const socket = await connect(nginx, mode, { auth: c.auth });
             const got = collect(socket, 'bin');
 
-            for (const [i, b] of BINARY.entries()) {
+            for (const [i, b] of BYTES.entries()) {
                 socket.emit('bin', b, { nested: [b] }, 'text');
                 const [first, second, third] = (await got.get(i + 1))[i];
                 assert.deepEqual(
@@ -158,23 +149,23 @@ main(() =>
                 assert.deepEqual(e.args, [placeholder(0), { nested: [placeholder(1)] }, 'text']);
                 assert.deepEqual(e.attachments, base64([b, b]));
             }
-            socket.emit('bin', ...BINARY, ...BINARY);
-            const all = (await got.get(BINARY.length + 1)).at(-1);
+            socket.emit('bin', ...BYTES, ...BYTES);
+            const all = (await got.get(BYTES.length + 1)).at(-1);
             assert.deepEqual(
                 all.map((b) => Buffer.from(b)),
-                [...BINARY, ...BINARY]
+                [...BYTES, ...BYTES]
             );
         });
 
         await test('a binary ack', async () => {
             const c = backend.case().on('q', ack);
             const socket = await connect(nginx, mode, { auth: c.auth });
-            const answer = await socket.timeout(5000).emitWithAck('q', { b: BINARY[3] });
-            assert.deepEqual(Buffer.from(answer.b), BINARY[3]);
+            const answer = await socket.timeout(5000).emitWithAck('q', { b: BYTES[0] });
+            assert.deepEqual(Buffer.from(answer.b), BYTES[0]);
             const [e] = c.of('q');
             assert.deepEqual(
                 [e.ack, e.args, e.attachments],
-                [true, [{ b: placeholder(0) }], base64([BINARY[3]])]
+                [true, [{ b: placeholder(0) }], base64([BYTES[0]])]
             );
         });
 
@@ -289,11 +280,11 @@ main(() =>
                 sid: socket.id,
                 event: 'bin',
                 args: [{ a: placeholder(1) }, placeholder(0)],
-                attachments: base64([BINARY[3], BINARY[4]])
+                attachments: base64([BYTES[0], BYTES[4]])
             });
             await nginx.publish({ sid: socket.id, event: 'bin', args: ['text'] });
             const [[x, y], [z]] = await got.get(2);
-            assert.deepEqual([Buffer.from(x.a), Buffer.from(y), z], [BINARY[4], BINARY[3], 'text']);
+            assert.deepEqual([Buffer.from(x.a), Buffer.from(y), z], [BYTES[4], BYTES[0], 'text']);
         });
 
         await test('publish: refused, with a reason', async () => {

@@ -19,7 +19,7 @@ import socketio
 
 engineio.payload.Payload.max_decode_packets = 1000
 
-TEXT = "é € 😀 \u2028\u2029 \x1e \0 \"\\/\n \x7f\x80 ÿ 日本"
+TEXT = "é € 😀 \u2028\u2029 \x1e \0 \"\\/\n \\n \x7f\x80 ÿ 日本 </script>"
 VALUES = [None, False, 0, -1.5, "", [], {}, [[[]]], {"a": {"b": [None]}}, TEXT]
 BINARY = [bytes(range(256)), b"\0", b"\x04\x1e\xff", b"", b"\xa5" * 70000]
 SECONDS = 8

@@ -5,6 +5,7 @@ const nginx = require('./nginx');
 const client = require('./client');
 const chromium = require('./chromium');
 const engine = require('./engine');
+const samples = require('./samples');
 const { Backend } = require('./backend');
 
 /* Short deadlines in /fast/, to see what silence leads to. */
@@ -76,4 +77,14 @@ async function matrix(fn, { modes = client.MODES, workers = [1, 4], more, after 
     }
 }
 
-module.exports = { ...tap, ...nginx, ...client, Backend, chat, chromium, engine, matrix };
+module.exports = {
+    ...tap,
+    ...nginx,
+    ...client,
+    ...samples,
+    Backend,
+    chat,
+    chromium,
+    engine,
+    matrix
+};
