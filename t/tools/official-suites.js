@@ -15,8 +15,8 @@
  * that a TCP segment holds in a row, and who awaits one after another misses the
  * second.
  *
- * With several workers some points are races by their nature, since they send on
- * two connections at once, and expect the first to be served first: "forcefully
+ * Some points are races by their nature, mostly with several workers: they send on
+ * two connections at once, and expect the first to be served first, "forcefully
  * close the session" (GET beside a POST of "1"), "ignore ... with same sid after
  * upgrade" ("5" beside a GET, or another websocket).
  */
