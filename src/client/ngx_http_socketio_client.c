@@ -129,8 +129,9 @@ ngx_http_socketio_client_control(ngx_http_socketio_client_t *client,
         break;
 
     default:
-        /* OPEN, UPGRADE, NOOP: ignored on an open session (engine.io, 5) */
-        return NGX_OK;
+        /* OPEN, UPGRADE, NOOP: nothing but signs of life (engine.io, 5) */
+        event = NGX_SOCKETIO_EIO_EV_MESSAGE;
+        break;
     }
 
     return ngx_socketio_packet(client->zone, &client->id, event,
@@ -402,6 +403,15 @@ ngx_http_socketio_client_refuse(ngx_http_socketio_client_t *client,
     ngx_int_t   rc;
     ngx_str_t   message, frames;
     u_char      json[64];
+
+    /* what is not handed over is a sign of life all the same */
+
+    if (ngx_socketio_packet(client->zone, &client->id,
+                            NGX_SOCKETIO_EIO_EV_MESSAGE, ngx_current_msec)
+        != NGX_OK)
+    {
+        return NGX_DONE;
+    }
 
     message.data = json;
     message.len = ngx_sprintf(json, "\"%s\"", why) - json;

@@ -188,6 +188,11 @@ ngx_http_socketio_post_accept(ngx_http_socketio_post_t *post)
         return ngx_http_socketio_empty(r, NGX_HTTP_BAD_REQUEST);
     }
 
+    if (post->client.peer.jsonp) {
+        /* a form, whatever its type says (engine.io, 8) */
+        post->body.binary = 0;
+    }
+
     if (r->headers_in.content_length_n > 0
         && (uint64_t) r->headers_in.content_length_n
            > post->client.conf->max_payload)
@@ -277,7 +282,7 @@ ngx_http_socketio_post_body(ngx_http_socketio_post_t *post)
 
     body = &post->body;
 
-    if (post->client.peer.jsonp && !body->binary) {
+    if (post->client.peer.jsonp) {
 
         if (ngx_socketio_jsonp_payload(&payload, body->pos, body->last)
             != NGX_OK)

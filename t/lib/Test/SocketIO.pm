@@ -355,10 +355,14 @@ sub websocket ($self, %o) {
 }
 
 
-# A session of revision 4, connected to the namespace "/": its id is in {id}.
-# The requests of polling go to two workers unless told otherwise.
+# A session that is connected to the namespace "/": its id is in {id}, with
+# eio => 3 as the backend knows it.  The requests of polling go to two workers
+# unless told otherwise.
 sub connected ($self, $transport, %o) {
     my $s;
+    my $case = "s" . ++$self->{cases};
+
+    $o{query} = ($o{query} // '') . "&case=$case" if ($o{eio} // 4) == 3;
 
     if ($transport eq 'websocket') {
         $s = $self->websocket(worker => 0, %o);
@@ -369,6 +373,10 @@ sub connected ($self, $transport, %o) {
     }
 
     $s->{id} = $s->sio_connect;
+    $s->{case} = $case;
+
+    $s->{id} = $self->{backends}[0]->socket($case)
+        if $s->{id} && $s->{eio} == 3 && @{$self->{backends}};
 
     return $s;
 }

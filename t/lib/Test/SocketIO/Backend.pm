@@ -151,6 +151,18 @@ sub wait_events ($self, $type, $n, $timeout = 5) {
 }
 
 
+# The socket of a session that was opened with "&case=..." in its query.
+sub socket ($self, $case, $nsp = '/', $timeout = 5) {
+    my $e = Test::SocketIO::eventually(sub {
+        my ($c) = grep { $_->{nsp} eq $nsp
+            && ($_->{handshake}{query}{case} // '') eq $case }
+            $self->events('connect');
+        return $c;
+    }, $timeout);
+    return $e ? $e->{sid} : undef;
+}
+
+
 # The reason of the disconnect of socket $sid, waited for; undef if none.
 sub reason ($self, $sid, $timeout = 5) {
     return undef unless defined $sid;

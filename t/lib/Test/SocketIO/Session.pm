@@ -22,14 +22,20 @@ sub open_packet ($self, $timeout = 5) {
 }
 
 
-# CONNECT: the socket id, or undef (the refusal is in {refused}).
+# CONNECT: the socket id, or undef (the refusal is in {refused}).  In revision
+# 3, where nobody asks for "/" and the answer has no id: 1.
 sub sio_connect ($self, $nsp = '/', $auth = undef, $timeout = 5) {
     my $n = $nsp eq '/' ? '' : "$nsp,";
+    my $old = $self->{eio} == 3;
 
-    $self->send("40$n" . (defined $auth ? $JSON->encode($auth) : ''));
+    $self->send("40$n" . (defined $auth ? $JSON->encode($auth) : ''))
+        unless $old && $nsp eq '/';
 
     my $r = $self->recv($timeout) // return undef;
-    if ($r =~ /^40\Q$n\E(\{.*\})$/s) {
+    if ($old ? $r eq '40' . ($n =~ s/\?.*?,/,/r)
+        : $r =~ /^40\Q$n\E(\{.*\})$/s)
+    {
+        return 1 if $old;
         return $self->{ids}{$nsp} = $JSON->decode($1)->{sid};
     }
 
@@ -49,7 +55,7 @@ sub emit ($self, @args) {
 # The next packet that is no heartbeat or noop.
 sub next_packet ($self, $timeout = 5) {
     while (defined(my $p = $self->recv($timeout))) {
-        return $p unless $p =~ /^[26]$/;
+        return $p unless $p =~ ($self->{eio} == 3 ? qr/^[36]$/ : qr/^[26]$/);
         $self->send('3') if $p eq '2';
     }
     return undef;
@@ -69,12 +75,14 @@ sub collect ($self, $n, $timeout = 5) {
 package Test::SocketIO::Session;
 
 # An Engine.IO polling session: one connection for GETs, one for POSTs,
-# perhaps on workers of choice.
+# perhaps on workers of choice.  eio => 3: its payloads; b64 => 1: of a client
+# that cannot read binary; jsonp => n: of a page with scripts and forms, said
+# to be one of this server's.
 
 use v5.36;
 
 use Carp qw/croak/;
-use MIME::Base64 qw/encode_base64/;
+use Test::SocketIO::Payload ();
 
 our @ISA = ('Test::SocketIO::Packets');
 
@@ -82,8 +90,12 @@ our @ISA = ('Test::SocketIO::Packets');
 sub new ($class, $t, %o) {
     my $self = bless { t => $t, queue => [], eio => $o{eio} // 4,
                        path => $o{path} // $t->path,
-                       host => $o{host}, headers => $o{headers} // {},
+                       host => $o{host}, headers => { %{$o{headers} // {}} },
+                       b64 => $o{b64}, j => $o{jsonp},
                      }, $class;
+
+    $self->{headers}{Referer} //= 'http://127.0.0.1:' . $t->port . '/page'
+        if defined $self->{j};
 
     $self->{get} = $t->_conn($o{get_worker} // $o{worker});
     $self->{post} = $t->_conn($o{post_worker} // $o{worker});
@@ -93,7 +105,8 @@ sub new ($class, $t, %o) {
         my $r = $t->http('GET', $self->url($o{query}), conn => $c,
             headers => $self->{headers}, $self->_host);
         $self->{res} = $r;
-        my @p = $r && $r->{status} == 200 ? split(/\x1e/, $r->{body}, -1) : ();
+        my @p = $r && $r->{status} == 200
+            ? Test::SocketIO::Payload::packets($self, $r) : ();
         if (@p && $p[0] =~ /^0(\{.*\})$/s) {
             shift @p;
             $self->{open} = JSON::PP->new->utf8->decode($1);
@@ -116,7 +129,9 @@ sub ok ($self) { return defined $self->{sid} }
 
 sub url ($self, $more = undef) {
     return $self->{path} . "?EIO=$self->{eio}&transport=polling"
-        . (defined $self->{sid} ? "&sid=$self->{sid}" : '') . ($more // '');
+        . (defined $self->{sid} ? "&sid=$self->{sid}" : '')
+        . (defined $self->{j} ? "&j=$self->{j}" : '')
+        . ($self->{b64} ? '&b64=1' : '') . ($more // '');
 }
 
 
@@ -174,7 +189,9 @@ sub body ($self, $timeout = 5) {
 
 
 sub post ($self, $body, %o) {
-    my $type = exists $o{type} ? delete $o{type} : 'text/plain;charset=UTF-8';
+    my $type = exists $o{type} ? delete $o{type}
+        : defined $self->{j} ? 'application/x-www-form-urlencoded'
+        : 'text/plain;charset=UTF-8';
     $self->_again('post') unless $o{conn};
     return $self->{t}->http('POST', $self->url, conn => $self->{post},
         headers => { %{$self->{headers}}, 'Content-Type' => $type },
@@ -182,10 +199,23 @@ sub post ($self, $body, %o) {
 }
 
 
+# (body, type => ...) of a POST of packets.
+sub payload ($self, @packets) {
+    my $bin = 'application/octet-stream';
+    my $text = $self->{eio} == 3 ? \&Test::SocketIO::Payload::text3
+        : \&Test::SocketIO::Payload::text4;
+
+    return Test::SocketIO::Payload::form($text->(@packets))
+        if defined $self->{j};
+    return (Test::SocketIO::Payload::binary3(@packets), type => $bin)
+        if $self->{eio} == 3 && !$self->{b64} && grep { ref } @packets;
+    return $text->(@packets);
+}
+
+
 # Packets in one POST; a scalar reference is a binary message.
 sub send ($self, @packets) {
-    my $r = $self->post(join "\x1e",
-        map { ref $_ ? 'b' . encode_base64($$_, '') : $_ } @packets);
+    my $r = $self->post($self->payload(@packets));
     return $r && $r->{status} == 200 && $r->{body} eq 'ok';
 }
 
@@ -197,7 +227,7 @@ sub recv ($self, $timeout = 5) {
             $self->{error} = $r;
             return undef;
         }
-        push @{$self->{queue}}, split /\x1e/, $r->{body}, -1;
+        push @{$self->{queue}}, Test::SocketIO::Payload::packets($self, $r);
     }
     return shift @{$self->{queue}};
 }

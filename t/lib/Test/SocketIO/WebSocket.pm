@@ -22,6 +22,7 @@ use constant {
 # $conn: Test::SocketIO::HTTP.  headers: added, or with undef left out;
 # after: bytes sent in one write with the request; wait => 0: the 101 is
 # read by handshake(); deflate => 1: as browsers offer it, or another offer.
+# The revision and "b64" are those of the path.
 sub new ($class, $conn, $path, %o) {
     my $key = encode_base64(join('', map { chr int rand 256 } 1 .. 16), '');
     my %h = (
@@ -32,7 +33,8 @@ sub new ($class, $conn, $path, %o) {
     $h{'Sec-WebSocket-Extensions'} = $o{deflate} ne '1' ? $o{deflate}
         : 'permessage-deflate; client_max_window_bits' if $o{deflate};
     my $self = bless { conn => $conn, key => $key, queue => [],
-                       recv_max => 0 }, $class;
+                       recv_max => 0, eio => $path =~ /[?&]EIO=3\b/ ? 3 : 4,
+                       b64 => $path =~ /[?&]b64=[^&]/ ? 1 : 0 }, $class;
 
     my $bytes = $conn->build($o{method} // 'GET', $path, headers => \%h,
         exists $o{host} ? (host => $o{host}) : ());
@@ -127,8 +129,12 @@ sub send_binary ($self, $s)  { return $self->send_frame(BINARY, $s) }
 # Engine.IO packets; a scalar reference is a binary message.  One write.
 # Deflated, if that was agreed on.
 sub send ($self, @packets) {
+    my $old = $self->{eio} == 3;
+
     return $self->{conn}->send(join '', map {
-        my ($op, $p) = ref $_ ? (BINARY, $$_) : (TEXT, $_);
+        my ($op, $p) = !ref $_ ? (TEXT, $_)
+            : !$self->{b64} ? (BINARY, ($old ? "\x04" : '') . $$_)
+            : (TEXT, ($old ? 'b4' : 'b') . encode_base64($$_, ''));
         $self->{deflate} ? frame_bytes($op, deflated($p), rsv => 4)
             : frame_bytes($op, $p)
     } @packets);
@@ -162,7 +168,8 @@ sub frame ($self, $timeout = 5) {
 
 
 # The next Engine.IO packet: text, or "b" and base64 of a binary message
-# (as polling has it).  undef: none in time, or closed, see {close}.
+# (as polling has it, without the type of revision 3).  undef: none in time,
+# or closed, see {close}.
 sub recv ($self, $timeout = 5) {
     my $f = $self->frame($timeout) or return undef;
 
@@ -174,8 +181,8 @@ sub recv ($self, $timeout = 5) {
     croak "masked or reserved bits from the server"
         if $f->{masked} || $f->{rsv};
 
-    return $f->{payload} if $f->{op} == TEXT && $f->{fin};
-    return 'b' . encode_base64($f->{payload}, '')
+    return $self->_text($f->{payload}) if $f->{op} == TEXT && $f->{fin};
+    return 'b' . encode_base64($self->_binary($f->{payload}), '')
         if $f->{op} == BINARY && $f->{fin};
 
     if ($f->{op} == CLOSE) {
@@ -184,6 +191,23 @@ sub recv ($self, $timeout = 5) {
     }
 
     return $self->recv($timeout);       # a pong
+}
+
+
+sub _text ($self, $p) {
+    return $p unless $p =~ /^b/;
+    croak "base64 to a client that reads binary" unless $self->{b64};
+    return $p if $self->{eio} != 3;
+    return $p =~ s/^b4/b/r if $p =~ /^b4/;
+    croak "base64 without its type: $p";
+}
+
+
+sub _binary ($self, $p) {
+    croak "binary to a client that cannot read it" if $self->{b64};
+    return $p if $self->{eio} != 3;
+    return substr $p, 1 if $p =~ /^\x04/;
+    croak 'binary frame without its type: ' . unpack 'H*', $p;
 }
 
 
