@@ -12,6 +12,8 @@
 #include "proto/ngx_socketio_utf8.h"
 
 
+static ngx_int_t ngx_http_socketio_form_utf8(ngx_pool_t *pool,
+    ngx_str_t *text);
 static size_t ngx_http_socketio_utf8_copy(u_char *dst, u_char *p,
     u_char *last);
 static size_t ngx_http_socketio_utf8_char(u_char *p, u_char *last,
@@ -57,6 +59,82 @@ ngx_http_socketio_form_next(u_char **pos, u_char *last, u_char **dst,
     value->len = *dst - value->data;
 
     *pos = end;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_socketio_form_pairs(ngx_pool_t *pool, ngx_str_t *query,
+    ngx_http_socketio_form_pair_t *pairs, ngx_uint_t *n, ngx_uint_t *cut)
+{
+    u_char                         *p, *last, *dst;
+    ngx_str_t                       raw;
+    ngx_uint_t                      i;
+    ngx_http_socketio_form_pair_t   pair;
+
+    *n = 0;
+    *cut = 0;
+
+    if (query->len == 0) {
+        return NGX_OK;
+    }
+
+    p = query->data;
+    last = p + query->len;
+
+    dst = ngx_pnalloc(pool, query->len);
+    if (dst == NULL) {
+        return NGX_ERROR;
+    }
+
+    while (ngx_http_socketio_form_next(&p, last, &dst, &pair.name,
+                                       &pair.value, &raw)
+           == NGX_OK)
+    {
+        if (*n == NGX_HTTP_SOCKETIO_FORM_PAIRS) {
+            *cut = 1;
+            break;
+        }
+
+        if (ngx_http_socketio_form_utf8(pool, &pair.name) != NGX_OK
+            || ngx_http_socketio_form_utf8(pool, &pair.value) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        for (i = 0; i < *n; i++) {
+            if (pairs[i].name.len == pair.name.len
+                && ngx_memcmp(pairs[i].name.data, pair.name.data,
+                              pair.name.len)
+                   == 0)
+            {
+                break;
+            }
+        }
+
+        *n += (i == *n);
+        pairs[i] = pair;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_socketio_form_utf8(ngx_pool_t *pool, ngx_str_t *text)
+{
+    u_char  *p, *last;
+
+    p = text->data;
+    last = p + text->len;
+
+    if (ngx_http_socketio_utf8(pool, &p, &last) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    text->data = p;
+    text->len = last - p;
 
     return NGX_OK;
 }

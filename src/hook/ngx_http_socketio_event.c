@@ -21,8 +21,10 @@ static ngx_int_t ngx_http_socketio_event_body(
     ngx_http_socketio_event_t *event, ngx_str_t *body);
 static ngx_int_t ngx_http_socketio_event_query(
     ngx_http_socketio_event_t *event, ngx_str_t *query, ngx_pool_t *pool);
-static u_char *ngx_http_socketio_event_query_members(u_char *p,
-    ngx_str_t *query, ngx_uint_t comma, ngx_pool_t *pool);
+static u_char *ngx_http_socketio_event_query_kept(u_char *p, u_char *pos,
+    u_char *last, ngx_http_socketio_form_pair_t *pairs, ngx_uint_t n);
+static u_char *ngx_http_socketio_event_query_string(u_char *p,
+    ngx_str_t *text);
 static ngx_int_t ngx_http_socketio_event_read_attachments(
     ngx_socketio_zone_t *zone, ngx_socketio_entry_t *entry,
     ngx_http_socketio_event_t *event, ngx_pool_t *pool);
@@ -216,20 +218,27 @@ ngx_http_socketio_event_body(ngx_http_socketio_event_t *event,
 
 /*
  * In revision 3 a namespace has a query of its own.  What it says joins the
- * query of the handshake, behind it: of equal names the last one counts.
+ * query of the handshake and comes before it: no name is there twice, of which
+ * parsers of JSON think differently.
  */
 
 static ngx_int_t
 ngx_http_socketio_event_query(ngx_http_socketio_event_t *event,
     ngx_str_t *query, ngx_pool_t *pool)
 {
-    u_char     *p, *text, *last;
-    ngx_str_t   path, value, *handshake;
+    u_char                         *p, *text, *last;
+    ngx_str_t                       path, value, *handshake;
+    ngx_uint_t                      i, n, cut;
+    ngx_http_socketio_form_pair_t   pairs[NGX_HTTP_SOCKETIO_FORM_PAIRS];
 
     handshake = &event->handshake;
 
     if (query->len == 0) {
         return NGX_OK;
+    }
+
+    if (ngx_http_socketio_form_pairs(pool, query, pairs, &n, &cut) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     /* a member has quotes, colon and comma; an escape has 6 bytes of one */
@@ -255,12 +264,20 @@ ngx_http_socketio_event_query(ngx_http_socketio_event_t *event,
 
     handshake->data = p;
 
-    p = ngx_cpymem(p, text + 1, value.data + value.len - 1 - (text + 1));
+    p = ngx_cpymem(p, text + 1, value.data + 1 - (text + 1));
 
-    p = ngx_http_socketio_event_query_members(p, query, value.len > 2, pool);
-    if (p == NULL) {
-        return NGX_ERROR;
+    p = ngx_http_socketio_event_query_kept(p, value.data + 1,
+                                           value.data + value.len - 1, pairs,
+                                           n);
+
+    for (i = 0; i < n; i++) {
+        p = ngx_http_socketio_event_query_string(p, &pairs[i].name);
+        *p++ = ':';
+        p = ngx_http_socketio_event_query_string(p, &pairs[i].value);
+        *p++ = ',';
     }
+
+    p -= (p[-1] == ',');
 
     text = value.data + value.len - 1;
     p = ngx_cpymem(p, text, last - text);
@@ -271,47 +288,48 @@ ngx_http_socketio_event_query(ngx_http_socketio_event_t *event,
 }
 
 
-/* returns the end of what was written; NULL: no memory */
+/*
+ * The members pos..last of a query, each with a comma behind it, but for those
+ * with the name of a pair.  Handshakes have no white space (they are ours).
+ */
 
 static u_char *
-ngx_http_socketio_event_query_members(u_char *p, ngx_str_t *query,
-    ngx_uint_t comma, ngx_pool_t *pool)
+ngx_http_socketio_event_query_kept(u_char *p, u_char *pos, u_char *last,
+    ngx_http_socketio_form_pair_t *pairs, ngx_uint_t n)
 {
-    u_char     *pos, *last, *dst, *from, *to;
-    ngx_str_t   pair[2], raw;
-    ngx_uint_t  i;
+    u_char      *end, *next;
+    ngx_uint_t   i;
 
-    pos = query->data;
-    last = pos + query->len;
+    while (pos < last) {
+        end = ngx_socketio_json_skip(pos, last);
+        next = ngx_socketio_json_skip(ngx_min(end + 1, last), last);
 
-    dst = ngx_pnalloc(pool, query->len);
-    if (dst == NULL) {
-        return NULL;
-    }
-
-    while (ngx_http_socketio_form_next(&pos, last, &dst, &pair[0], &pair[1],
-                                       &raw)
-           == NGX_OK)
-    {
-        for (i = 0; i < 2; i++) {
-            from = pair[i].data;
-            to = from + pair[i].len;
-
-            if (ngx_http_socketio_utf8(pool, &from, &to) != NGX_OK) {
-                return NULL;
+        for (i = 0; i < n; i++) {
+            if (ngx_socketio_json_equal(pos, end, pairs[i].name.data,
+                                        pairs[i].name.len))
+            {
+                break;
             }
-
-            if (i || comma) {
-                *p++ = i ? ':' : ',';
-            }
-
-            *p++ = '"';
-            p += ngx_socketio_json_escape(p, from, to - from);
-            *p++ = '"';
         }
 
-        comma = 1;
+        if (i == n) {
+            p = ngx_cpymem(p, pos, next - pos);
+            *p++ = ',';
+        }
+
+        pos = next + 1;
     }
+
+    return p;
+}
+
+
+static u_char *
+ngx_http_socketio_event_query_string(u_char *p, ngx_str_t *text)
+{
+    *p++ = '"';
+    p += ngx_socketio_json_escape(p, text->data, text->len);
+    *p++ = '"';
 
     return p;
 }

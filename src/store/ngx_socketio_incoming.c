@@ -16,6 +16,9 @@
 static ngx_int_t ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, ngx_socketio_incoming_t *in,
     ngx_socketio_ref_t *socket, uint64_t now);
+static ngx_int_t ngx_socketio_incoming_early_locked(
+    ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    ngx_socketio_incoming_t *in, ngx_uint_t pending, uint64_t now);
 static void ngx_socketio_heard_locked(ngx_socketio_session_t *session,
     uint64_t now);
 static ngx_int_t ngx_socketio_inbox_full_locked(
@@ -141,34 +144,14 @@ ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
 
     } else {
 
-        if (*ref == 0
-            && (session->kicked || session->eio.beat.revision == 3))
+        socket = *ref ? ngx_socketio_rec(zone, *ref) : NULL;
+
+        if (socket == NULL
+            || socket->state != NGX_SOCKETIO_SOCKET_CONNECTED)
         {
-            /*
-             * On its way when the server ended the socket: dropped, where
-             * Node's server closes the connection with all its namespaces.
-             * Servers of revision 3 have never minded (socket.io, 3).
-             */
-            return in->attachments ? NGX_OK : NGX_DONE;
-        }
-
-        if (*ref == 0) {
-            return ngx_socketio_fault_locked(zone, id,
-                                          NGX_SOCKETIO_EIO_EV_BAD_STATE, now);
-        }
-
-        socket = ngx_socketio_rec(zone, *ref);
-
-        if (socket->state != NGX_SOCKETIO_SOCKET_CONNECTED) {
-
-            if (session->raw) {
-                /* until the backend has answered "open", it is asked no more */
-                session->stuffed = 1;
-                return NGX_AGAIN;
-            }
-
-            return ngx_socketio_fault_locked(zone, id,
-                                          NGX_SOCKETIO_EIO_EV_BAD_STATE, now);
+            *ref = 0;
+            return ngx_socketio_incoming_early_locked(zone, id, in,
+                                                      socket != NULL, now);
         }
 
         if (!session->hooked && in->attachments == 0) {
@@ -177,6 +160,37 @@ ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
     }
 
     return ngx_socketio_inbox_full_locked(session, in->body.len);
+}
+
+
+/* a packet for a namespace that is not connected, or not yet: "pending" */
+
+static ngx_int_t
+ngx_socketio_incoming_early_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *id, ngx_socketio_incoming_t *in, ngx_uint_t pending,
+    uint64_t now)
+{
+    ngx_socketio_session_t  *session;
+
+    session = ngx_socketio_rec(zone, id->ref);
+
+    if (session->raw && pending) {
+        /* until the backend has answered "open", it is asked no more */
+        session->stuffed = 1;
+        return NGX_AGAIN;
+    }
+
+    if (session->eio.beat.revision == 3 || (session->kicked && !pending)) {
+        /*
+         * On its way when the server ended the socket: dropped, where Node's
+         * server closes the connection with all its namespaces.  Servers of
+         * revision 3 have never minded, whatever came (socket.io, 3).
+         */
+        return in->attachments ? NGX_OK : NGX_DONE;
+    }
+
+    return ngx_socketio_fault_locked(zone, id, NGX_SOCKETIO_EIO_EV_BAD_STATE,
+                                     now);
 }
 
 

@@ -15,9 +15,6 @@
 #include "proto/ngx_socketio_json.h"
 
 
-#define NGX_HTTP_SOCKETIO_QUERY_KEYS  64
-
-
 typedef struct {
     ngx_pool_t   *pool;
     u_char       *p;
@@ -261,56 +258,29 @@ static ngx_int_t
 ngx_http_socketio_json_query(ngx_http_socketio_json_t *j,
     ngx_http_request_t *r)
 {
-    u_char      *p, *last, *dst;
-    ngx_str_t    key[NGX_HTTP_SOCKETIO_QUERY_KEYS];
-    ngx_str_t    value[NGX_HTTP_SOCKETIO_QUERY_KEYS], raw;
-    ngx_uint_t   i, k, n, first;
+    ngx_str_t                      *name;
+    ngx_uint_t                      i, n, cut, first;
+    ngx_http_socketio_form_pair_t   pairs[NGX_HTTP_SOCKETIO_FORM_PAIRS];
 
     ngx_http_socketio_json_raw(j, ",\"query\":{");
 
-    n = 0;
-
-    if (r->args.len) {
-        p = r->args.data;
-        last = p + r->args.len;
-
-        dst = ngx_pnalloc(j->pool, r->args.len);
-        if (dst == NULL) {
-            return NGX_ERROR;
-        }
-
-        while (n < NGX_HTTP_SOCKETIO_QUERY_KEYS
-               && ngx_http_socketio_form_next(&p, last, &dst, &key[n],
-                                              &value[n], &raw)
-                  == NGX_OK)
-        {
-            n++;
-        }
-
-        j->cut |= (p != last);
+    if (ngx_http_socketio_form_pairs(j->pool, &r->args, pairs, &n, &cut)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
+    j->cut |= cut;
     first = 1;
 
     for (i = 0; i < n; i++) {
+        name = &pairs[i].name;
 
-        /* the last one of a key counts */
-
-        for (k = i + 1; k < n; k++) {
-            if (key[k].len == key[i].len
-                && ngx_memcmp(key[k].data, key[i].data, key[i].len) == 0)
-            {
-                break;
-            }
-        }
-
-        if (k < n || (key[i].len == 3 && ngx_memcmp(key[i].data, "sid", 3)
-                                          == 0))
-        {
+        if (name->len == 3 && ngx_memcmp(name->data, "sid", 3) == 0) {
             continue;
         }
 
-        if (ngx_http_socketio_json_member(j, &key[i], &value[i], &first)
+        if (ngx_http_socketio_json_member(j, name, &pairs[i].value, &first)
             != NGX_OK)
         {
             return NGX_ERROR;
