@@ -66,7 +66,6 @@ my %kinds = (
         . encode_base64($s, '') }, 1],
 );
 
-my $n = 0;
 for my $kind (sort keys %kinds) {
     my ($how, $code, $op) = @{$kinds{$kind}};
     my $s = session(%$how);
@@ -173,17 +172,19 @@ is_deeply([map { length } $ws->collect(2)], [length "451-[\"echo\",$ph]",
 $ws->send("451-[\"m\",$ph]", \('x' x 1000));
 is($ws->closed, 1009, 'eio 109: one byte more');
 
-# One message for a room of all kinds: each gets its own bytes, twice, since
-# a message may have been made already for the first of a kind.
-my @room = map { session(%{$kinds{$_}[0]}, worker => $n++ % 2) }
-    (sort keys %kinds) x 2;
-my @kind = (sort keys %kinds) x 2;
+# One message for a room of all kinds, on each worker twice, since it may have
+# been made already for the first of a kind.
+my @kind = (sort keys %kinds) x 4;
+my @room = map { session(%{$kinds{$kind[$_]}[0]}, worker => $_ / 8) }
+    0 .. $#kind;
+$t->publish({ op => 'join', sid => [map { $_->{id} } @room],
+    room => 'kinds' });
 for my $bytes ("\x00\x04\xff", '', 'w' x 130, 'v' x 66_000) {
-    my ($status, $a) = $t->publish({ sid => [map { $_->{id} } @room],
+    my ($status, $a) = $t->publish({ room => 'kinds',
         event => 'all', args => [{ _placeholder => \1, num => 0 }, 'x',
             { _placeholder => \1, num => 1 }],
         attachments => [encode_base64($bytes, ''), 'AQ=='] });
-    is($a->{count}, 8, 'a message for eight');
+    is($a->{count}, scalar @room, 'a message for all of them');
 
     for my $i (0 .. $#room) {
         my $name = "sio 85, 109: $kind[$i], " . length($bytes) . ' bytes';
@@ -198,7 +199,7 @@ for my $bytes ("\x00\x04\xff", '', 'w' x 130, 'v' x 66_000) {
 # it is its own, however late.
 my $big = 'q' x 200_000;
 for (1 .. 3) {
-    $t->publish({ sid => [map { $_->{id} } @room], event => 'big',
+    $t->publish({ room => 'kinds', event => 'big',
         args => [{ _placeholder => \1, num => 0 }],
         attachments => [encode_base64($big, '')] });
 }
