@@ -12,7 +12,7 @@ use Test::More;
 use Test::SocketIO qw/eventually/;
 use Test::SocketIO::Payload qw/text3 binary3 units/;
 
-my $t = Test::SocketIO->new(workers => 2);
+my $t = Test::SocketIO->new(workers => 2, alarm => 60);
 
 $t->run_echo(eio => '3 4', socketio => 'socketio_namespaces / *;',
     server => <<'CONF');

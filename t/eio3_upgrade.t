@@ -13,7 +13,7 @@ use Test::More;
 use Test::SocketIO qw/eventually/;
 use Test::SocketIO::Backend qw/echo/;
 
-my $t = Test::SocketIO->new(workers => 3);
+my $t = Test::SocketIO->new(workers => 3, alarm => 60);
 my $b = $t->run_hook(\&echo, eio => '3 4', server => <<'CONF');
         location /short/ {
             socketio test;

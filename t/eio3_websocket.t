@@ -16,7 +16,7 @@ use MIME::Base64 qw/encode_base64/;
 
 *frame = \&Test::SocketIO::WebSocket::frame_bytes;
 
-my $t = Test::SocketIO->new(workers => 2);
+my $t = Test::SocketIO->new(workers => 2, alarm => 60);
 my $b = $t->run_hook(\&echo, eio => '3 4', server => <<'CONF');
         location /small/ {
             socketio test;

@@ -15,7 +15,7 @@ use Test::SocketIO::Payload qw/text3 text4 form script/;
 
 binmode Test::More->builder->$_, ':utf8' for qw/output failure_output/;
 
-my $t = Test::SocketIO->new(workers => 2);
+my $t = Test::SocketIO->new(workers => 2, alarm => 60);
 
 $t->run_echo(eio => '3 4', server => <<'CONF');
         location /raw/ {

@@ -13,7 +13,7 @@ use Test::More;
 use Test::SocketIO qw/eventually/;
 use Test::SocketIO::Payload qw/form text3/;
 
-my $t = Test::SocketIO->new(workers => 2);
+my $t = Test::SocketIO->new(workers => 2, alarm => 60);
 
 my $b = $t->run_hook(undef, eio => '3 4', server => <<'CONF');
         location /any/ {

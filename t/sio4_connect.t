@@ -17,7 +17,7 @@ use Time::HiRes qw/time/;
 
 binmode Test::More->builder->$_, ':utf8' for qw/output failure_output/;
 
-my $t = Test::SocketIO->new(workers => 2, alarm => 40);
+my $t = Test::SocketIO->new(workers => 2, alarm => 60);
 
 # The backend does what the query asks for; an event comes back as "echo".
 my $b = $t->run_hook(sub ($events, $req, $ctl) {
@@ -57,6 +57,39 @@ CONF
             socketio test;
             socketio_hook /_hook /custom;
             socketio_namespaces /custom;
+        }
+        location /down/ {
+            socketio test;
+            socketio_hook /_down;
+            socketio_namespaces / /custom;
+            socketio_hook_timeout 300ms;
+        }
+        location /fail-open/ {
+            socketio test;
+            socketio_hook /_down;
+            socketio_hook_connect_fail accept;
+            socketio_hook_timeout 300ms;
+        }
+        location /no/ {
+            socketio test;
+            socketio_hook /_no;
+            socketio_namespaces / /custom;
+        }
+        location /data/ {
+            socketio test;
+            socketio_hook /_data;
+            socketio_namespaces / /custom;
+        }
+        location = /_down { internal; return 503; }
+        location = /_no {
+            internal;
+            default_type application/json;
+            return 403 '{"message":"no entry"}';
+        }
+        location = /_data {
+            internal;
+            default_type application/json;
+            return 403 '{"message":"no entry","data":{"x":[1]}}';
         }
         location /no-hook/ {
             socketio test;
@@ -310,6 +343,23 @@ for my $do (sort keys %reject) {
 my $s = $t->websocket(eio => 3, query => '&do=reject');
 $s->open_packet;
 like($s->next_packet, qr/^44".*"$/, 'sio 28: without a message, some string');
+
+# A hook that fails is a refusal, too.
+my %failed = ('down' => '"service unavailable"', 'no' => '"no entry"',
+    'data' => '{"x":[1]}');
+for my $path (sort keys %failed) {
+    my $w = $t->websocket(path => "/$path/?EIO=3&transport=websocket");
+    $w->open_packet;
+    is($w->next_packet, "44$failed{$path}", "sio 28: hook fails: $path");
+    $w->send('40/custom?a=b');
+    is($w->next_packet, "44/custom,$failed{$path}", "sio 27: hook fails");
+    $w->close;
+    my $poll = $t->polling(eio => 3, path => "/$path/", b64 => 1);
+    is($poll->next_packet, "44$failed{$path}", "sio 28: $path, polling");
+}
+my $open = $t->websocket(path => '/fail-open/?EIO=3&transport=websocket');
+$open->open_packet;
+is($open->next_packet, '40', 'socketio_hook_connect_fail accept');
 
 # Commands with the accept.
 for my $w (both(query => '&do=welcome')) {
