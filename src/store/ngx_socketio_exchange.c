@@ -78,7 +78,7 @@ ngx_socketio_open(ngx_socketio_zone_t *zone, ngx_socketio_open_t *open,
     session->raw = open->peer.raw;
     session->base64 = open->peer.base64;
     session->jsonp = open->peer.jsonp;
-    session->handshake_len = (uint32_t) open->handshake.len;
+    session->handshake_len = (uint16_t) open->handshake.len;
     session->from_seq = zone->sh->seq;
 
     if (open->transport == NGX_SOCKETIO_EIO_WEBSOCKET) {

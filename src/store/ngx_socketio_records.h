@@ -63,18 +63,31 @@ typedef struct {
 #define ngx_socketio_peer_index(jsonp)  ((uint32_t) (jsonp) - 2)
 
 
+/* by size, so that nothing is lost between fields: 19 go on a page */
+
 typedef struct {
     ngx_socketio_rec_t         rec;
     u_char                     sid[NGX_SOCKETIO_SID];
-    ngx_socketio_ref_t         hash_next;
-    uint32_t                   location;    /* stable over reloads */
 
     ngx_socketio_eio_session_t eio;
+    uint64_t                   deadline;    /* ms: first join, or, when it
+                                               lingers, the end; 0: none */
+    uint64_t                   from_seq;    /* a websocket ignores older */
+
+    ngx_socketio_ref_t         hash_next;
+    uint32_t                   location;    /* stable over reloads */
     uint32_t                   interval;    /* ms, as at the handshake */
     uint32_t                   timeout;
     uint32_t                   jsonp;       /* see ngx_socketio_peer_t */
-    uint64_t                   deadline;    /* ms: first join, or, when it
-                                               lingers, the end; 0: none */
+
+    unsigned                   hooked:1;    /* a backend hears of it */
+    unsigned                   stuffed:1;   /* somebody waits for room in the
+                                               inbox */
+    unsigned                   handed:1;    /* to an owner that has not looked
+                                               yet */
+    unsigned                   kicked:1;    /* the server ended a socket */
+    unsigned                   raw:1;       /* Engine.IO without Socket.IO */
+    unsigned                   base64:1;    /* polling peer takes no binary */
 
     ngx_socketio_ref_t         wheel_next;
     ngx_socketio_ref_t         wheel_prev;
@@ -82,14 +95,7 @@ typedef struct {
     uint16_t                   nsockets;
 
     uint16_t                   owner;       /* slot of the hook owner */
-    uint8_t                    hooked;      /* a backend hears of it */
-    uint8_t                    stuffed;     /* somebody waits for room in the
-                                               inbox */
-    uint8_t                    handed;      /* to an owner that has not looked
-                                               yet */
-    uint8_t                    kicked;      /* the server ended a socket */
-    uint8_t                    raw;         /* Engine.IO without Socket.IO */
-    uint8_t                    base64;      /* polling peer takes no binary */
+    uint16_t                   handshake_len;
     uint32_t                   owner_gen;   /* 0: nobody owns the inbox */
     uint32_t                   tenure;
 
@@ -107,11 +113,9 @@ typedef struct {
     uint32_t                   inbox_max;
     uint32_t                   inbox_max_bytes;
 
-    uint64_t                   from_seq;    /* a websocket ignores older */
     ngx_socketio_ref_t         sockets;
     ngx_socketio_ref_t         partial;     /* event that lacks attachments */
     ngx_socketio_ref_t         handshake;   /* bytes */
-    uint32_t                   handshake_len;
 
     ngx_socketio_conn_t        conns[NGX_SOCKETIO_CONNS];
 } ngx_socketio_session_t;

@@ -27,7 +27,7 @@
 #include <ngx_core.h>
 
 
-#define NGX_SOCKETIO_LAYOUT          2      /* of everything in shared memory */
+#define NGX_SOCKETIO_LAYOUT          3      /* of everything in shared memory */
 #define NGX_SOCKETIO_PAGE            4096
 #define NGX_SOCKETIO_SLOTS_MAX       256
 #define NGX_SOCKETIO_WHEEL           1024   /* buckets of 10 ms: 10 s */
