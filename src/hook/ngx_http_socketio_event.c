@@ -14,7 +14,6 @@
 #define NGX_HTTP_SOCKETIO_EVENT_ROOMS  65536
 
 
-static ngx_uint_t ngx_http_socketio_event_reason(ngx_socketio_entry_t *entry);
 static ngx_int_t ngx_http_socketio_event_bytes(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t bytes, size_t len, ngx_str_t *text, ngx_pool_t *pool);
 static ngx_int_t ngx_http_socketio_event_body(
@@ -49,8 +48,8 @@ ngx_http_socketio_event_read(ngx_socketio_zone_t *zone,
     event->id.seq = entry->seq;
     event->id.ack = entry->ack;
     event->time = entry->time;
-    event->reason = ngx_socketio_reason(
-                                   ngx_http_socketio_event_reason(entry));
+    event->reason = entry->peer.raw ? ngx_socketio_eio_reason(entry->reason)
+                                    : ngx_socketio_reason(entry->reason);
     event->websocket = (entry->transport == NGX_SOCKETIO_EIO_WEBSOCKET);
     event->peer = entry->peer;
 
@@ -129,22 +128,6 @@ ngx_http_socketio_event_read(ngx_socketio_zone_t *zone,
     default: /* NGX_SOCKETIO_ENTRY_DISCONNECT */
         return ngx_http_socketio_event_read_rooms(zone, entry, event, pool);
     }
-}
-
-
-/* in a raw session there are no namespaces to be sent away from */
-
-static ngx_uint_t
-ngx_http_socketio_event_reason(ngx_socketio_entry_t *entry)
-{
-    if (entry->peer.raw
-        && (entry->reason == NGX_SOCKETIO_REASON_SERVER_NSP
-            || entry->reason == NGX_SOCKETIO_REASON_FORCED_SERVER))
-    {
-        return NGX_SOCKETIO_REASON_FORCED;
-    }
-
-    return entry->reason;
 }
 
 

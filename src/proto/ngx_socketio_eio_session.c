@@ -53,6 +53,25 @@ ngx_socketio_reason(ngx_uint_t reason)
 }
 
 
+ngx_str_t *
+ngx_socketio_eio_reason(ngx_uint_t reason)
+{
+    switch (reason) {
+
+    case NGX_SOCKETIO_REASON_FORCED_SERVER:
+    case NGX_SOCKETIO_REASON_SERVER_NSP:
+    case NGX_SOCKETIO_REASON_SHUTDOWN:
+        reason = NGX_SOCKETIO_REASON_FORCED;
+        break;
+
+    default:
+        break;
+    }
+
+    return ngx_socketio_reason(reason);
+}
+
+
 void
 ngx_socketio_eio_begin(ngx_socketio_eio_session_t *s,
     ngx_socketio_eio_conf_t *conf, ngx_uint_t revision, ngx_uint_t transport,

@@ -186,6 +186,8 @@ void ngx_socketio_eio_heard(ngx_socketio_eio_beat_t *beat,
     ngx_socketio_eio_conf_t *conf, uint64_t now);
 
 ngx_str_t *ngx_socketio_reason(ngx_uint_t reason);
+/* the same in the words of Engine.IO alone (engine.io, 12) */
+ngx_str_t *ngx_socketio_eio_reason(ngx_uint_t reason);
 
 
 #endif /* _NGX_SOCKETIO_EIO_SESSION_H_INCLUDED_ */

@@ -219,9 +219,13 @@ ngx_socketio_reject(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
             (void) ngx_socketio_give_locked(zone, socket->session, id->ref,
                                             message, 0, ++zone->sh->seq,
                                             ngx_current_msec);
+        } else if (len == 0) {
+            (void) ngx_socketio_session_step_locked(zone, socket->session,
+                                                    NGX_SOCKETIO_EIO_EV_KICK,
+                                                    ngx_current_msec);
         } else {
             /* who cannot be told must not wait for ever */
-            zone->sh->stats.full += (len != 0);
+            zone->sh->stats.full++;
             ngx_socketio_session_end_locked(zone, socket->session,
                                             NGX_SOCKETIO_REASON_FORCED_SERVER,
                                             ngx_current_msec);

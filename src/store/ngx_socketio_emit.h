@@ -83,7 +83,7 @@ ngx_int_t ngx_socketio_accept(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *socket, ngx_socketio_name_t *rooms, ngx_uint_t nrooms,
     ngx_str_t *data, u_char *frames, size_t len);
 /* "heard": the backend may have accepted it and gets a disconnect; without
-   frames the session is closed */
+   frames the session is closed, in good order */
 ngx_int_t ngx_socketio_reject(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *socket, u_char *frames, size_t len, ngx_uint_t heard);
 

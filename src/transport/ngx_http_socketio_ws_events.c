@@ -440,7 +440,8 @@ ngx_http_socketio_ws_log(ngx_http_socketio_ws_t *ws)
             ngx_str_set(&ctx->eio, "4");
         }
 
-        ctx->reason = *ngx_socketio_reason(ws->reason);
+        ctx->reason = ws->raw ? *ngx_socketio_eio_reason(ws->reason)
+                              : *ngx_socketio_reason(ws->reason);
     }
 
     ngx_http_free_request(r, 0);

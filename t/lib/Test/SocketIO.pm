@@ -382,6 +382,34 @@ sub connected ($self, $transport, %o) {
 }
 
 
+# A session without Socket.IO, of the server of run_raw(): {name} is in its
+# query, and {id} what the backend calls it.
+sub raw ($self, $transport, %o) {
+    my $name = 'n' . ++$self->{names};
+    my $query = ($o{query} // '') . "&name=$name";
+    my $s;
+
+    if ($transport eq 'websocket') {
+        $s = $self->websocket(worker => 0, %o, query => $query);
+        $s->open_packet;
+
+    } else {
+        $s = $self->polling(get_worker => 0, post_worker => 1, %o,
+            query => $query);
+    }
+
+    $s->{name} = $name;
+    my $e = eventually(sub {
+        my ($e) = grep { $_->{handshake}{query}{name} eq $name }
+            $self->{backends}[0]->events('open');
+        return $e;
+    });
+    $s->{id} = $e->{sid} if $e;
+
+    return $s;
+}
+
+
 # Is a session known?  Asked in a way that touches nothing: a plain GET for
 # the transport that it is not on is refused with code 3 while it lives, and
 # with code 1 afterwards.  $other: that transport.
@@ -498,6 +526,13 @@ CONF
         map { uc($_) => $o{$_} // '' } qw/http server socketio proxy/);
 
     return $b;
+}
+
+
+# The same without Socket.IO, for both revisions.
+sub run_raw ($self, $code = undef, %o) {
+    return $self->run_hook($code, eio => '3 4', %o,
+        socketio => "socketio_protocol engine.io;\n" . ($o{socketio} // ''));
 }
 
 

@@ -32,9 +32,16 @@ my $JSON = JSON::PP->new->utf8->canonical->allow_nonref;
 sub reply (%o) { return bless {%o}, 'Test::SocketIO::Reply' }
 
 
-# The usual behaviour: "echo" back to the sender, and as ack.
+# The usual behaviour: "echo" back to the sender, and as ack; messages of
+# sessions without Socket.IO as they are.
 sub echo ($events, @) {
     my @out;
+
+    for my $e (grep { $_->{type} eq 'message' } @$events) {
+        push @out, { op => 'send', id => $e->{id},
+                     map { exists $e->{$_} ? ($_ => $e->{$_}) : () }
+                         qw/text binary/ };
+    }
 
     for my $e (grep { $_->{type} eq 'event' } @$events) {
         my %b = $e->{attachments} ? (attachments => $e->{attachments}) : ();
@@ -163,12 +170,15 @@ sub socket ($self, $case, $nsp = '/', $timeout = 5) {
 }
 
 
-# The reason of the disconnect of socket $sid, waited for; undef if none.
+# The reason of the disconnect, or close, of socket $sid, waited for; undef if
+# none.
 sub reason ($self, $sid, $timeout = 5) {
     return undef unless defined $sid;
 
     my $e = Test::SocketIO::eventually(sub {
-        my ($d) = grep { $_->{sid} eq $sid } $self->events('disconnect');
+        my ($d) = grep { $_->{sid} eq $sid
+                         && $_->{type} =~ /^(?:disconnect|close)$/ }
+            $self->events;
         return $d;
     }, $timeout);
     return $e ? $e->{reason} : undef;
