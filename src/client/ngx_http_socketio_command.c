@@ -185,14 +185,14 @@ ngx_http_socketio_command_do(ngx_http_socketio_run_t *run)
         && !ngx_http_socketio_command_raw(run) && !run->nobody)
     {
         return ngx_http_socketio_command_error(run, "bad_op",
-                               "op is for \"socketio_protocol engine.io\"");
+                                   "op is for socketio_protocol engine.io");
     }
 
     if ((op->where & NGX_HTTP_SOCKETIO_COMMAND_SIO)
         && ngx_http_socketio_command_raw(run))
     {
         return ngx_http_socketio_command_error(run, "bad_op",
-                               "op is for \"socketio_protocol socket.io\"");
+                                   "op is for socketio_protocol socket.io");
     }
 
     return op->run(run);
