@@ -23,6 +23,8 @@ static void ngx_socketio_heard_locked(ngx_socketio_session_t *session,
     uint64_t now);
 static ngx_int_t ngx_socketio_inbox_full_locked(
     ngx_socketio_session_t *session, size_t len);
+static ngx_int_t ngx_socketio_incoming_wait_locked(
+    ngx_socketio_session_t *session);
 static ngx_int_t ngx_socketio_fault_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, ngx_socketio_eio_event_e event, uint64_t now);
 static ngx_int_t ngx_socketio_incoming_add_locked(ngx_socketio_zone_t *zone,
@@ -176,8 +178,7 @@ ngx_socketio_incoming_early_locked(ngx_socketio_zone_t *zone,
 
     if (session->raw && pending) {
         /* until the backend has answered "open", it is asked no more */
-        session->stuffed = 1;
-        return NGX_AGAIN;
+        return ngx_socketio_incoming_wait_locked(session);
     }
 
     if (session->eio.beat.revision == 3 || (session->kicked && !pending)) {
@@ -219,7 +220,20 @@ ngx_socketio_inbox_full_locked(ngx_socketio_session_t *session, size_t len)
         return NGX_OK;
     }
 
+    return ngx_socketio_incoming_wait_locked(session);
+}
+
+
+/*
+ * A POST that is held is offered again each second.  The client's pong can
+ * only come behind it: each time is heard as the first one.
+ */
+
+static ngx_int_t
+ngx_socketio_incoming_wait_locked(ngx_socketio_session_t *session)
+{
     session->stuffed = 1;
+    session->eio.beat.extended = 0;
 
     return NGX_AGAIN;
 }

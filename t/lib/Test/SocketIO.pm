@@ -390,7 +390,9 @@ sub raw ($self, $transport, %o) {
     my $s;
 
     if ($transport eq 'websocket') {
-        $s = $self->websocket(worker => 0, %o, query => $query);
+        my $path = ($o{path} // $self->path) . '?EIO=' . ($o{eio} // 4)
+            . "&transport=websocket$query";
+        $s = $self->websocket(worker => 0, %o, path => $path);
         $s->open_packet;
 
     } else {
