@@ -17,9 +17,14 @@ static char *ngx_http_socketio_check_useless(ngx_conf_t *cf,
 static ngx_int_t ngx_http_socketio_merge_handler(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t *clcf, ngx_http_socketio_loc_conf_t *prev,
     ngx_http_socketio_loc_conf_t *conf);
+static char *ngx_http_socketio_check_raw(ngx_conf_t *cf,
+    ngx_http_core_loc_conf_t *clcf, ngx_http_socketio_loc_conf_t *prev,
+    ngx_http_socketio_loc_conf_t *conf);
 static char *ngx_http_socketio_merge_values(ngx_conf_t *cf,
     ngx_http_socketio_loc_conf_t *prev, ngx_http_socketio_loc_conf_t *conf);
 static char *ngx_http_socketio_check(ngx_conf_t *cf,
+    ngx_http_core_loc_conf_t *clcf, ngx_http_socketio_loc_conf_t *conf);
+static char *ngx_http_socketio_check_hooks(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t *clcf, ngx_http_socketio_loc_conf_t *conf);
 static char *ngx_http_socketio_check_zone(ngx_conf_t *cf, char *directive,
     ngx_shm_zone_t *shm_zone);
@@ -99,7 +104,9 @@ ngx_http_socketio_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     if (conf->shm_zone
-        && ngx_http_socketio_check_useless(cf, clcf, conf) != NGX_CONF_OK)
+        && (ngx_http_socketio_check_useless(cf, clcf, conf) != NGX_CONF_OK
+            || ngx_http_socketio_check_raw(cf, clcf, prev, conf)
+               != NGX_CONF_OK))
     {
         return NGX_CONF_ERROR;
     }
@@ -173,6 +180,49 @@ ngx_http_socketio_check_useless(ngx_conf_t *cf,
 #endif
 
     return NGX_CONF_OK;
+}
+
+
+/* the same where there is no Socket.IO */
+
+static char *
+ngx_http_socketio_check_raw(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf,
+    ngx_http_socketio_loc_conf_t *prev, ngx_http_socketio_loc_conf_t *conf)
+{
+    char                     *directive;
+    ngx_str_t                 value;
+    ngx_uint_t                raw;
+    ngx_http_socketio_nsp_t  *nsp;
+
+    raw = (conf->raw == NGX_CONF_UNSET_UINT) ? prev->raw : conf->raw;
+
+    if (raw != 1) {
+        return NGX_CONF_OK;
+    }
+
+    directive = "socketio_limits";
+
+    if (conf->nsps != NGX_CONF_UNSET_PTR) {
+        nsp = conf->nsps->elts;
+        directive = "socketio_namespaces";
+        value = nsp[0].name;
+
+    } else if (conf->max_namespaces != NGX_CONF_UNSET_UINT) {
+        ngx_str_set(&value, "namespaces=");
+
+    } else if (conf->max_attachments != NGX_CONF_UNSET_UINT) {
+        ngx_str_set(&value, "attachments=");
+
+    } else {
+        return NGX_CONF_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "location \"%V\": \"%s %V\" is useless with "
+                       "\"socketio_protocol engine.io\"",
+                       &clcf->name, directive, &value);
+
+    return NGX_CONF_ERROR;
 }
 
 
@@ -409,6 +459,10 @@ ngx_http_socketio_check(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf,
         return NGX_CONF_ERROR;
     }
 
+    if (ngx_http_socketio_check_hooks(cf, clcf, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     if (conf->hooks == NULL && !conf->hook_off && !clcf->noname
         && !clcf->lmt_excpt)
     {
@@ -421,6 +475,42 @@ ngx_http_socketio_check(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf,
     /* polling enforces max_payload while it reads, and answers differently */
 
     clcf->client_max_body_size = 0;
+
+    return NGX_CONF_OK;
+}
+
+
+/* Also inherited ones: their events would go nowhere. */
+
+static char *
+ngx_http_socketio_check_hooks(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf,
+    ngx_http_socketio_loc_conf_t *conf)
+{
+    ngx_uint_t                 i;
+    ngx_http_socketio_nsp_t   *nsp;
+    ngx_http_socketio_hook_t  *hook;
+
+    if (!conf->raw || conf->hooks == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    hook = conf->hooks->elts;
+
+    for (i = 0; i < conf->hooks->nelts; i++) {
+
+        if (hook[i].nsps == NULL) {
+            continue;
+        }
+
+        nsp = hook[i].nsps->elts;
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "location \"%V\": \"socketio_hook %V %V\" names a "
+                           "namespace, which \"socketio_protocol engine.io\" "
+                           "does not have", &clcf->name, &hook[i].uri,
+                           &nsp[0].name);
+        return NGX_CONF_ERROR;
+    }
 
     return NGX_CONF_OK;
 }
