@@ -125,7 +125,8 @@ model_target(model_target_t *t)
 
     ngx_memzero(t, sizeof(model_target_t));
 
-    t->nsp = model_choose(4) == 0;
+    i = model_choose(8);
+    t->nsp = (i < 3) ? i : 0;
     model_name(&t->target.nsp, model_nsps[t->nsp]);
     t->target.in = t->in;
     t->target.except = t->except;
@@ -288,6 +289,10 @@ model_closing(model_session_t *s, model_socket_t *m, uint32_t serial)
     ngx_uint_t       i;
     model_socket_t  *last, *next;
 
+    if (s->raw) {
+        return;
+    }
+
     model_push(s, serial);
 
     /* the other namespaces' farewells, the youngest first */
@@ -341,7 +346,14 @@ model_op_select(model_worker_t *w)
     len = 0;
 
     if (what >= NGX_SOCKETIO_DO_DISCONNECT) {
-        len = model_frames(frames, serial);
+
+        if (t.nsp == MODEL_RAW) {
+            /* without a word */
+            what = NGX_SOCKETIO_DO_CLOSE;
+
+        } else {
+            len = model_frames(frames, serial);
+        }
     }
 
     /* a copy: the socket it is the id of may go */
@@ -478,7 +490,7 @@ model_accept(model_worker_t *w, model_session_t *s, model_socket_t *m)
     }
 
     rc = ngx_socketio_accept(&w->zone, &m->id, names, nrooms, &data, frames,
-                             len);
+                             s->raw ? 0 : len);
     if (model_gone()) {
         return;
     }
@@ -489,7 +501,10 @@ model_accept(model_worker_t *w, model_session_t *s, model_socket_t *m)
         m->state = MODEL_CONNECTED;
 
         if (rc == NGX_OK) {
-            model_push(s, serial);
+
+            if (!s->raw) {
+                model_push(s, serial);
+            }
 
             for (i = 0; i < nrooms; i++) {
                 model_join(m, rooms[i], nrooms);
@@ -501,7 +516,11 @@ model_accept(model_worker_t *w, model_session_t *s, model_socket_t *m)
 
         must(rc == NGX_ERROR);
         must(model_record(s)->eio.state == NGX_SOCKETIO_EIO_CLOSED);
-        model_push(s, serial);
+
+        if (!s->raw) {
+            model_push(s, serial);
+        }
+
         s->may_close = 1;
         model_seen[13]++;
         break;

@@ -403,6 +403,9 @@ check_sockets(ngx_socketio_ref_t session_ref, ngx_socketio_session_t *session)
             must(socket->members);
         }
 
+        /* one is all that a raw session ever has */
+        must(!session->raw || session->nsockets == 1);
+
         for (rooms = 0, m = socket->members; m; m = member->socket_next) {
             member = check_reach(m, NGX_SOCKETIO_MEMBER);
             must(member->socket == ref && member->rec.kind == kind);

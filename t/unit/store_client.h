@@ -16,6 +16,39 @@
 #include "store_backend.h"
 
 
+static void model_op_connect(model_worker_t *w, model_session_t *s,
+    ngx_socketio_incoming_t *in, ngx_uint_t nsp, model_local_t *local);
+
+
+/* as ngx_http_socketio_client_open(): some are connected without asking */
+
+static void
+model_connect_open(model_worker_t *w, model_session_t *s)
+{
+    ngx_uint_t               nsp;
+    ngx_socketio_incoming_t  in;
+
+    if (!s->raw && s->key.revision != 3) {
+        return;
+    }
+
+    nsp = s->raw ? MODEL_RAW : 0;
+
+    ngx_memzero(&in, sizeof(ngx_socketio_incoming_t));
+    model_name(&in.nsp, model_nsps[nsp]);
+    model_serial++;
+    ngx_memcpy(in.secret, &model_serial, NGX_SOCKETIO_SECRET);
+
+    model_op_connect(w, s, &in, nsp, NULL);
+
+    if (!model_gone() && model_socket_of(s, nsp) == NULL) {
+        s->may_close = 1;
+        ngx_socketio_end(&w->zone, &s->id, NGX_SOCKETIO_REASON_FORCED_SERVER,
+                         model_now);
+    }
+}
+
+
 static void
 model_op_open(model_worker_t *w)
 {
@@ -49,9 +82,12 @@ model_op_open(model_worker_t *w)
     s->key.sid[1] = s->key.sid[2] = s->key.sid[3] = 0;
     ngx_memcpy(s->key.sid + 8, &model_serial, 8);
     s->key.location = MODEL_LOCATION;
-    s->key.revision = 4;
+    s->key.revision = model_choose(3) ? 4 : 3;
+    s->raw = (model_choose(4) == 0);
 
     open.key = s->key;
+    open.peer.revision = s->key.revision;
+    open.peer.raw = s->raw;
     open.transport = model_choose(2) ? NGX_SOCKETIO_EIO_WEBSOCKET
                                      : NGX_SOCKETIO_EIO_POLLING;
     open.interval = 2500;
@@ -92,6 +128,93 @@ model_op_open(model_worker_t *w)
     s->used = 1;
     s->open = 1;
     model_seen[16]++;
+    model_seen[25] += s->raw;
+    model_seen[26] += (s->key.revision == 3);
+
+    model_connect_open(w, s);
+}
+
+
+/* a request may find that its session should have been closed by now */
+
+static void
+model_clock(model_session_t *s)
+{
+    ngx_socketio_session_t  *rec;
+
+    rec = model_record(s);
+
+    if (rec && model_now >= rec->eio.beat.at) {
+        model_any_close = 1;
+    }
+}
+
+
+/*
+ * A request that is wrong about its session: refused, without any effect.
+ * Who does not know the location is not told whether there is such a sid.
+ */
+
+static void
+model_op_stranger(model_worker_t *w, model_session_t *s)
+{
+    ngx_int_t                rc, want;
+    ngx_socketio_id_t        id;
+    ngx_socketio_key_t       key;
+    ngx_socketio_taken_t     taken;
+    ngx_socketio_session_t  *rec;
+
+    key = s->key;
+    rec = model_record(s);
+    want = NGX_DECLINED;
+
+    model_clock(s);
+
+    switch (model_choose(4)) {
+
+    case 0:
+        key.location++;
+        break;
+
+    case 1:
+        key.sid[15] ^= 1;
+        break;
+
+    default:
+        key.revision = 7 - key.revision;
+
+        if (rec && rec->eio.state != NGX_SOCKETIO_EIO_CLOSED) {
+            want = NGX_ABORT;
+        }
+    }
+
+    switch (model_choose(4)) {
+
+    case 0:
+        rc = ngx_socketio_get(&w->zone, &key, MODEL_LOCALS, &taken,
+                              model_now);
+        break;
+
+    case 1:
+        rc = ngx_socketio_post(&w->zone, &key, MODEL_LOCALS, &taken,
+                               model_now);
+        break;
+
+    case 2:
+        rc = ngx_socketio_probe(&w->zone, &key, MODEL_LOCALS, &id,
+                                model_now);
+        break;
+
+    default:
+        rc = ngx_socketio_known(&w->zone, &key);
+    }
+
+    if (model_gone()) {
+        return;
+    }
+
+    must(rc == want || (model_any_close && rc == NGX_DECLINED));
+    model_seen[27] += (rc == NGX_ABORT);
 }
 
 
@@ -110,6 +233,7 @@ model_op_get(model_worker_t *w, model_session_t *s)
         return;
     }
 
+    model_clock(s);
     rec = model_record(s);
     local = model_local_add(w, MODEL_GET, s);
 
@@ -178,6 +302,7 @@ model_op_post(model_worker_t *w, model_session_t *s)
     model_local_t         *local;
     ngx_socketio_taken_t   taken;
 
+    model_clock(s);
     local = model_local_add(w, MODEL_POST, s);
 
     rc = ngx_socketio_post(&w->zone, &s->key, model_handle(w, local), &taken,
@@ -250,10 +375,11 @@ model_op_connect(model_worker_t *w, model_session_t *s,
         must(s->open && !s->missing);
 
         if (rc == NGX_DONE && in->socket.ref == 0) {
-            /* asked for twice before it was answered */
+            /* asked for twice before it was answered, or by an old client */
             must(old != NULL);
             socket = check_rec(old->id.ref, NGX_SOCKETIO_SOCKET);
-            must(socket->state == NGX_SOCKETIO_SOCKET_PENDING);
+            must(socket->state == NGX_SOCKETIO_SOCKET_PENDING
+                 || s->key.revision == 3);
             break;
         }
 
@@ -285,19 +411,19 @@ model_op_connect(model_worker_t *w, model_session_t *s,
             break;
         }
 
-        if (model_choose(4)) {
+        if (s->raw || model_choose(4)) {
             model_accept(w, s, m);
         }
 
         break;
 
     case NGX_ABORT:
-        must(s->open && (s->missing || old));
+        must(s->open && (s->missing || (old && s->key.revision != 3)));
         s->may_close = 1;
         break;
 
     case NGX_AGAIN:
-        must(s->hooked);
+        must(s->hooked && local);
         local->stalled = 1;
         break;
 
@@ -316,7 +442,8 @@ model_op_connect(model_worker_t *w, model_session_t *s,
 
 /*
  * The server has ended a socket of the session: what comes for a namespace
- * without one may have been on its way, and is dropped.
+ * without one may have been on its way, and is dropped.  From clients of
+ * revision 3 it always is.
  */
 
 static ngx_uint_t
@@ -326,7 +453,63 @@ model_late(model_session_t *s, model_socket_t *m)
 
     rec = model_record(s);
 
-    return s->open && m == NULL && rec && rec->kicked;
+    return s->open && m == NULL && rec
+           && (rec->kicked || s->key.revision == 3);
+}
+
+
+static void
+model_op_message(model_worker_t *w, model_session_t *s,
+    ngx_socketio_incoming_t *in, model_local_t *local)
+{
+    uint32_t         serial;
+    ngx_int_t        rc;
+    model_socket_t  *m;
+
+    m = model_socket_of(s, MODEL_RAW);
+
+    if (m && m->nevents > MODEL_EVENTS - 2) {
+        return;
+    }
+
+    ngx_memcpy(&serial, in->body.data, 4);
+    in->kind = (serial & 1) ? NGX_SOCKETIO_EVENT_BINARY
+                            : NGX_SOCKETIO_EVENT_TEXT;
+
+    rc = ngx_socketio_incoming(&w->zone, &s->id, in, model_now);
+
+    if (model_gone()) {
+        return;
+    }
+
+    switch (rc) {
+
+    case NGX_OK:
+        must(s->open && s->hooked && m && m->state == MODEL_CONNECTED);
+        m->seq++;
+        m->events[m->nevents++] = serial;
+        model_seen[28]++;
+        break;
+
+    case NGX_DONE:
+        must(s->open && !s->hooked && m && m->state == MODEL_CONNECTED);
+        break;
+
+    case NGX_AGAIN:
+        must(s->open && s->hooked && m);
+        model_seen[29] += (m->state == MODEL_PENDING);
+        local->stalled = 1;
+        break;
+
+    case NGX_BUSY:
+        break;
+
+    default:
+        must(rc == NGX_DECLINED && !s->open);
+    }
+
+    must(m == NULL || m->state != MODEL_PENDING || rc == NGX_AGAIN
+         || rc == NGX_BUSY);
 }
 
 
@@ -360,6 +543,7 @@ model_op_event(model_worker_t *w, model_session_t *s,
     }
 
     if (late && rc != NGX_BUSY) {
+        model_seen[30] += (s->key.revision == 3);
         must(rc == (in->attachments ? NGX_OK : NGX_DONE));
         s->missing = in->attachments;
         ngx_memcpy(&s->partial, in->body.data, 4);
@@ -469,8 +653,10 @@ model_op_packet(model_worker_t *w, model_session_t *s, ngx_uint_t n)
         return;
     }
 
-    s->may_close = n > 1;
-    expected = s->open && n < 2;
+    /* who pings depends on the revision; neither may, the other one */
+
+    expected = s->open && (n < 2 || (n == 3 && s->key.revision == 3));
+    s->may_close = !expected;
     must(!expected || rc == NGX_OK);
     must(s->open || rc == NGX_DONE);
 }
@@ -511,7 +697,7 @@ model_op_client(model_worker_t *w, model_session_t *s)
         return;
     }
 
-    nsp = model_choose(4) == 0;
+    nsp = s->raw ? MODEL_RAW : model_choose(4) == 0;
     serial = ++model_serial;
     m = model_socket_of(s, nsp);
 
@@ -525,7 +711,15 @@ model_op_client(model_worker_t *w, model_session_t *s)
 
     n = model_choose(64);
 
-    if (s->missing && n != 0) {
+    if (s->raw) {
+        if (n < 5) {
+            model_op_packet(w, s, n);
+
+        } else {
+            model_op_message(w, s, &in, local);
+        }
+
+    } else if (s->missing && n != 0) {
         model_op_attachment(w, s);
 
     } else if (n < 2) {
@@ -557,6 +751,9 @@ model_op_client(model_worker_t *w, model_session_t *s)
 
     } else if (n < 10) {
         model_op_packet(w, s, n - 5);
+
+    } else if (m == NULL && (n == 12 || n == 13)) {
+        model_op_event(w, s, &in, nsp, local);
 
     } else if (m == NULL || n == 10) {
         model_op_connect(w, s, &in, nsp, local);
@@ -636,6 +833,7 @@ model_op_websocket(model_worker_t *w, model_session_t *s)
     rec = model_record(s);
 
     if (local == NULL || model_choose(16) == 0) {
+        model_clock(s);
         local = model_local_add(w, MODEL_WS, s);
         rc = ngx_socketio_probe(&w->zone, &s->key, model_handle(w, local),
                                 &id, model_now);

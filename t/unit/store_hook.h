@@ -65,6 +65,7 @@ model_entry(model_session_t *s, ngx_socketio_entry_t *e)
     must(ngx_memcmp(e->text, m->text, NGX_SOCKETIO_SOCKET_TEXT) == 0);
     must(e->location == MODEL_LOCATION && e->handshake_len == 100);
     must(e->nsp_len == strlen(model_nsps[m->nsp]));
+    must(e->peer.raw == s->raw && e->peer.revision == s->key.revision);
 
     /* from the oldest entry that is not done, without a gap */
 
@@ -90,6 +91,7 @@ model_entry(model_session_t *s, ngx_socketio_entry_t *e)
     must(ngx_socketio_bytes_read(&model_zone, e->body, body, e->body_len)
          == e->body_len);
     must(ngx_memcmp(body, &what, 4) == 0);
+    must(e->binary == (s->raw && (what & 1)));
 
     if (e->attachments) {
         must(e->attached_len == e->attachments * (4 + 70));
@@ -213,7 +215,8 @@ model_reject(model_worker_t *w, model_session_t *s, model_socket_t *m)
     serial = ++model_serial;
     len = model_frames(frames, serial);
 
-    rc = ngx_socketio_reject(&w->zone, &m->id, frames, len, heard);
+    rc = ngx_socketio_reject(&w->zone, &m->id, frames, s->raw ? 0 : len,
+                             heard);
 
     if (model_gone()) {
         return;
@@ -226,7 +229,13 @@ model_reject(model_worker_t *w, model_session_t *s, model_socket_t *m)
 
     must(rc == NGX_OK);
 
-    if (m->state == MODEL_PENDING) {
+    if (s->raw) {
+        must(!s->open || model_record(s)->eio.state
+                         == NGX_SOCKETIO_EIO_LINGERS);
+        s->may_close = 1;
+        model_seen[31]++;
+
+    } else if (m->state == MODEL_PENDING) {
         model_push(s, serial);
     }
 

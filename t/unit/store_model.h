@@ -495,7 +495,8 @@ model_quiet(void)
 
             if (local->stalled) {
                 must(rec->stuffed);
-                must(rec->inbox_n > rec->inbox_max / 2
+                must(model_opening(local->session)
+                     || rec->inbox_n > rec->inbox_max / 2
                      || rec->inbox_bytes > rec->inbox_max_bytes / 2);
             }
         }
@@ -609,6 +610,9 @@ model_step(void)
     } else if (n < 72) {
         model_op_reply(w, s);
 
+    } else if (n == 73) {
+        model_op_stranger(w, s);
+
     } else if (n == 72) {
         s->may_close = 1;
         ngx_socketio_end(&w->zone, &s->id,
@@ -720,6 +724,7 @@ model_run(ngx_uint_t npages, ngx_uint_t every, ngx_uint_t steps)
     model_slow = 0;
     model_emptied = 0;
     check_dead = 0;
+    check_zone = &model_zone;
     stub_unlocking = NULL;
 
     must(ngx_socketio_zone_init(&model_zone, &model_shm, NULL, MODEL_SLOTS)

@@ -56,7 +56,10 @@ main(int argc, char **argv)
         "connects without memory", "accepted when gone",
         "accepted again", "sessions", "events with attachments", "upgrades",
         "slots buried by their claimant", "workers killed", "workers left",
-        "slots buried by others", "killed in a hold", "all quiet"
+        "slots buried by others", "killed in a hold", "all quiet",
+        "raw sessions", "sessions of revision 3", "of another revision",
+        "raw messages", "messages that wait for open",
+        "events of revision 3 dropped", "rejected opens"
     };
 
     model_choose = choose;

@@ -33,6 +33,7 @@
 #define MODEL_HOARD     1024
 #define MODEL_BYE       0x80000000
 #define MODEL_LOCATION  7
+#define MODEL_RAW       2                   /* the namespace of raw sessions */
 
 #define MODEL_GET       (1 << NGX_SOCKETIO_CONN_GET)
 #define MODEL_POST      (1 << NGX_SOCKETIO_CONN_POST)
@@ -68,6 +69,7 @@ typedef struct {
     ngx_uint_t               used;
     ngx_uint_t               open;          /* state OPENED */
     ngx_uint_t               hooked;
+    ngx_uint_t               raw;           /* one socket, CONNECT at open */
     ngx_uint_t               may_close;
     ngx_uint_t               missing;       /* attachments */
     ngx_uint_t               partial;       /* payload */
@@ -139,7 +141,7 @@ static ngx_uint_t             model_unlocks;
 static ngx_uint_t             model_every;      /* check each so many holds */
 static ngx_uint_t             model_seen[64];   /* what has been covered */
 
-static char  *model_nsps[] = { "/", "/chat" };
+static char  *model_nsps[] = { "/", "/chat", "engine.io" };
 static char  *model_rooms[] = { "a", "b", "c", "" };
 static ngx_shm_zone_t         model_shm;
 static ngx_slab_pool_t        model_pool;
@@ -220,6 +222,22 @@ model_socket_of(model_session_t *s, ngx_uint_t nsp)
     }
 
     return NULL;
+}
+
+
+/*
+ * 1: what a raw session sends has to wait for its open, an entry without a
+ * serial: a bell rings when that is done.
+ */
+
+static ngx_uint_t
+model_opening(model_session_t *s)
+{
+    model_socket_t  *m;
+
+    m = &s->sockets[0];
+
+    return s->raw && m->used && m->nevents && m->events[0] == 0;
 }
 
 
