@@ -254,41 +254,50 @@ run_step(ngx_socketio_eio_session_t *s, const char *word, uint64_t *now,
 
 
 static void
-test_scripts(void)
+test_script(const char *name, const char *script, ngx_uint_t revision)
 {
     char                         text[512], got[128];
     char                        *step, *want, *save;
-    size_t                       i;
     uint64_t                     now;
     ngx_socketio_eio_session_t   s;
 
-    for (i = 0; i < nelts(scripts); i++) {
-        strcpy(text, scripts[i].script);
-        now = 1000;
-        ngx_socketio_eio_begin(&s, &conf, 4, NGX_SOCKETIO_EIO_POLLING, now);
+    strcpy(text, script);
+    now = 1000;
+    ngx_socketio_eio_begin(&s, &conf, revision, NGX_SOCKETIO_EIO_POLLING,
+                           now);
 
-        for (step = strtok_r(text, " ", &save);
-             step;
-             step = strtok_r(NULL, " ", &save))
-        {
-            want = strchr(step, ':');
+    for (step = strtok_r(text, " ", &save);
+         step;
+         step = strtok_r(NULL, " ", &save))
+    {
+        want = strchr(step, ':');
 
-            if (want) {
-                *want++ = '\0';
+        if (want) {
+            *want++ = '\0';
 
-            } else {
-                want = "";
-            }
-
-            run_step(&s, step, &now, got);
-
-            if (strcmp(got, want) != 0) {
-                printf("# %s: got \"%s\", expected \"%s\"\n", step, got, want);
-                break;
-            }
+        } else {
+            want = "";
         }
 
-        ok(step == NULL, "%s", scripts[i].name);
+        run_step(&s, step, &now, got);
+
+        if (strcmp(got, want) != 0) {
+            printf("# %s: got \"%s\", expected \"%s\"\n", step, got, want);
+            break;
+        }
+    }
+
+    ok(step == NULL, "%s", name);
+}
+
+
+static void
+test_scripts(void)
+{
+    size_t  i;
+
+    for (i = 0; i < nelts(scripts); i++) {
+        test_script(scripts[i].name, scripts[i].script, 4);
     }
 }
 
@@ -442,6 +451,12 @@ test_reasons(void)
               ngx_socketio_reason(NGX_SOCKETIO_REASON_PING_TIMEOUT)->data,
               "ping timeout")
        == 0, "one in the middle");
+
+    ok(ngx_socketio_eio_reason(NGX_SOCKETIO_REASON_SHUTDOWN)
+       == ngx_socketio_reason(NGX_SOCKETIO_REASON_FORCED)
+       && ngx_socketio_eio_reason(NGX_SOCKETIO_REASON_PARSE_ERROR)
+          == ngx_socketio_reason(NGX_SOCKETIO_REASON_PARSE_ERROR),
+       "in words that know no namespaces");
 }
 
 
@@ -479,6 +494,90 @@ test_beat(void)
 }
 
 
+/* revision 3: the client pings, and whatever it sends is a sign of life */
+
+static struct {
+    const char  *name;
+    const char  *script;
+} scripts3[] = {
+    { "the parked GET has the answer to a ping",
+      "get:park post:accept ping:GET look:send2 post-done: get:park" },
+    { "one that comes later, too",
+      "ping: get:answer now:send2 get:park" },
+    { "behind what is queued",
+      "get:park ping:GET look+:send2 get:park" },
+    { "two pings, one answer",
+      "ping: ping: get:answer now:send2 get:park" },
+    { "a pong takes no answer away",
+      "ping: pong: get:answer now:send2" },
+    { "the server never pings",
+      "get:park @1250 time: look:stay @1449 time: look:stay" },
+    { "silence",
+      "get:park @1450 time:GET,END,FORGET look:close" },
+    { "a ping puts off the end",
+      "@1400 ping: @1849 time: @1850 time:END,FORGET" },
+    { "so does a message",
+      "post:accept @1400 msg:accept post-done: @1849 time: "
+      "@1850 time:END,FORGET" },
+    { "and a pong",
+      "@1400 pong: @1849 time: @1850 time:END,FORGET" },
+    { "requests do not",
+      "@1400 get:park post:accept @1450 time:GET,POST,END,FORGET look:close "
+      "post-done:" },
+    { "each packet by as much",
+      "@1400 msg:accept @1800 msg:accept @2200 ping: @2649 time: "
+      "@2650 time:END,FORGET" },
+    { "a ping while it upgrades",
+      "get:park open:accept ping:GET look:send2 get:short 2probe:3probe,GET "
+      "look:noop 5:switch" },
+    { "a ping with the probe there, GET parked",
+      "get:park open:accept 2probe:3probe,GET ping:GET look:send2" },
+    { "on a websocket the worker answers",
+      "open:accept 5:switch ping: time: msg:accept" },
+    { "kicked: no answer, but the close",
+      "ping: kick:END get:answer now:noop-close" },
+    { "lingering: a ping is nothing",
+      "kick:END ping: get:answer now:noop-close" },
+    { "closed: nothing is anything",
+      "close:END,FORGET ping: pong: msg: time:" },
+};
+
+
+static void
+test_beat3(void)
+{
+    size_t                       i;
+    ngx_socketio_eio_session_t   s;
+    ngx_socketio_eio_beat_t     *beat;
+
+    for (i = 0; i < nelts(scripts3); i++) {
+        test_script(scripts3[i].name, scripts3[i].script, 3);
+    }
+
+    ngx_socketio_eio_begin(&s, &conf, 3, NGX_SOCKETIO_EIO_POLLING, 1000);
+    (void) ngx_socketio_eio_step(&s, &conf, NGX_SOCKETIO_EIO_EV_PING, 1100);
+    (void) ngx_socketio_eio_step(&s, &conf, NGX_SOCKETIO_EIO_EV_PROBE_OPEN,
+                                 1100);
+    (void) ngx_socketio_eio_step(&s, &conf,
+                                 NGX_SOCKETIO_EIO_EV_PROBE_UPGRADE, 1200);
+    ok(s.ping && s.beat.at == 1550,
+       "an unanswered ping goes with the upgrade");
+
+    /* a websocket's own */
+
+    ngx_socketio_eio_begin(&s, &conf, 3, NGX_SOCKETIO_EIO_WEBSOCKET, 1000);
+    beat = &s.beat;
+
+    ok(beat->at == 1450, "interval and timeout");
+    ok(ngx_socketio_eio_beat(beat, &conf, 1449) == NGX_OK, "not yet");
+    ngx_socketio_eio_heard(beat, &conf, 1440);
+    ok(ngx_socketio_eio_beat(beat, &conf, 1889) == NGX_OK, "heard");
+    ngx_socketio_eio_pong(beat, &conf, 1880);
+    ok(beat->at == 2330, "a pong is a packet like any other");
+    ok(ngx_socketio_eio_beat(beat, &conf, 2330) == NGX_DONE, "timed out");
+}
+
+
 int
 main(void)
 {
@@ -494,6 +593,7 @@ main(void)
 
     test_reasons();
     test_beat();
+    test_beat3();
 
     return tap_done();
 }
