@@ -92,7 +92,7 @@ typedef struct {
     unsigned                        deflate:1;  /* agreed on */
     unsigned                        closing:1;  /* Close is queued or sent */
     unsigned                        finish:1;   /* close when flushed */
-    unsigned                        deaf:1;     /* nothing is parsed now */
+    unsigned                        deaf:1;     /* nothing more is parsed */
     unsigned                        shut:1;     /* written all there will be */
     unsigned                        slow:1;
     unsigned                        error:1;    /* close now */

@@ -339,8 +339,9 @@ ngx_http_socketio_ws_too_slow(ngx_http_socketio_ws_t *ws)
 
 
 /*
- * After a Close because of bytes that are no websocket frames: the peer's
- * echo cannot be recognized, but the end of its stream can.
+ * RFC 6455, section 7.1.1: both Closes are there, or ours is, because of bytes
+ * that are no frames, among which the peer's could not be recognized.  But the
+ * end of its stream can, and it comes if its user learns that ours has.
  */
 
 static void

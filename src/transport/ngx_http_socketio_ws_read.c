@@ -21,6 +21,7 @@
 
 static ngx_http_socketio_ws_in_t *ngx_http_socketio_ws_in(
     ngx_http_socketio_ws_t *ws);
+static void ngx_http_socketio_ws_pause(ngx_http_socketio_ws_t *ws);
 static void ngx_http_socketio_ws_eof(ngx_http_socketio_ws_t *ws, ssize_t n);
 static void ngx_http_socketio_ws_parse(ngx_http_socketio_ws_t *ws,
     u_char *pos, u_char *last);
@@ -104,21 +105,12 @@ ngx_http_socketio_ws_read(ngx_http_socketio_ws_t *ws)
 
     for (i = 0; i < NGX_HTTP_SOCKETIO_WS_READS; i++) {
 
-        if (ws->error || ws->finish) {
+        if (ws->error) {
             return;
         }
 
-        if (ws->in && ws->in->held) {
-
-            /* epoll has told us, and will not do so again; others would */
-
-            if ((ngx_event_flags & NGX_USE_LEVEL_EVENT)
-                && rev->active
-                && ngx_del_event(rev, NGX_READ_EVENT, 0) != NGX_OK)
-            {
-                ws->error = 1;
-            }
-
+        if (ws->finish || (ws->in && ws->in->held)) {
+            ngx_http_socketio_ws_pause(ws);
             return;
         }
 
@@ -145,14 +137,43 @@ ngx_http_socketio_ws_read(ngx_http_socketio_ws_t *ws)
 }
 
 
+/* epoll has told us, and will not do so again; others would */
+
+static void
+ngx_http_socketio_ws_pause(ngx_http_socketio_ws_t *ws)
+{
+    ngx_event_t  *rev;
+
+    rev = ws->connection->read;
+
+    if ((ngx_event_flags & NGX_USE_LEVEL_EVENT)
+        && rev->active
+        && ngx_del_event(rev, NGX_READ_EVENT, 0) != NGX_OK)
+    {
+        ws->error = 1;
+    }
+}
+
+
 static void
 ngx_http_socketio_ws_eof(ngx_http_socketio_ws_t *ws, ssize_t n)
 {
+    ngx_connection_t  *c;
+
+    c = ws->connection;
+
+    if (n == 0 && ws->closing && !ws->shut && (ws->out || c->buffered)) {
+        /* who has said all may still listen: our Close is on its way */
+        ws->finish = 1;
+        ngx_http_socketio_ws_pause(ws);
+        return;
+    }
+
     ngx_http_socketio_ws_part(ws, n == 0 ? NGX_SOCKETIO_EIO_EV_WS_CLOSE
                                          : NGX_SOCKETIO_EIO_EV_WS_ERROR);
 
     if (n != 0) {
-        ws->connection->error = 1;
+        c->error = 1;
     }
 
     ws->error = 1;
@@ -260,7 +281,7 @@ ngx_http_socketio_ws_parse(ngx_http_socketio_ws_t *ws, u_char *pos,
 
         rc = ngx_http_socketio_ws_event(ws, &ev);
 
-        if (ws->error || ws->finish) {
+        if (ws->error || ws->deaf) {
             return;
         }
 
@@ -597,7 +618,11 @@ ngx_http_socketio_ws_ping(ngx_http_socketio_ws_t *ws,
 }
 
 
-/* RFC 6455, section 5.5.1: an echo ends it, else it is echoed */
+/*
+ * RFC 6455, section 5.5.1: an echo ends it, else it is echoed.  What the peer
+ * sends nevertheless is read and discarded (section 1.4): a socket closed with
+ * unread bytes is reset, and our Close might be lost.
+ */
 
 static void
 ngx_http_socketio_ws_peer_close(ngx_http_socketio_ws_t *ws, ngx_uint_t code)
@@ -606,7 +631,14 @@ ngx_http_socketio_ws_peer_close(ngx_http_socketio_ws_t *ws, ngx_uint_t code)
         ngx_http_socketio_ws_close(ws, code, NGX_SOCKETIO_EIO_EV_WS_CLOSE);
     }
 
-    ws->finish = 1;
+    ws->deaf = 1;
+
+#if (NGX_SSL)
+    if (ws->connection->ssl) {
+        /* it is not half closed: the peer would wait for us */
+        ws->finish = 1;
+    }
+#endif
 }
 
 

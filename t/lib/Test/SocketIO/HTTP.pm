@@ -54,6 +54,7 @@ sub send ($self, $bytes) {
             $off += $n;
             next;
         }
+        $self->{reset} = 1 if $!{ECONNRESET} || $!{EPIPE};
         return 0 unless $!{EAGAIN} && time < $end;
         # A peer that answers early must not wedge us both.
         my ($r, $w) = IO::Select->select(
@@ -267,7 +268,7 @@ sub reset ($self) {
 }
 
 
-sub half_close ($self) { return shutdown $self->{sock}, 1 }
+sub half_close ($self) { return $self->{shut} = shutdown $self->{sock}, 1 }
 
 
 sub DESTROY ($self) { $self->close }

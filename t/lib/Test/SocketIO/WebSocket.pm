@@ -10,6 +10,7 @@ use Carp qw/croak/;
 use Compress::Raw::Zlib qw/Z_OK Z_BUF_ERROR Z_SYNC_FLUSH/;
 use Digest::SHA qw/sha1_base64/;
 use MIME::Base64 qw/encode_base64 decode_base64/;
+use Time::HiRes qw/time/;
 
 use parent -norequire, 'Test::SocketIO::Packets';
 use Test::SocketIO::Session ();
@@ -228,6 +229,44 @@ sub closed ($self, $timeout = 5) {
 
     return '' if $f->{payload} eq '';
     return unpack 'n', $f->{payload};
+}
+
+
+# A frame in words: "text:...", "binary:...", "pong:...", "close", "close:1000";
+# more in front if it is not as a server's should be.
+sub said ($f) {
+    my %name = (TEXT, 'text', BINARY, 'binary', PONG, 'pong', PING, 'ping');
+    my $odd = ($f->{fin} ? '' : 'part ') . ($f->{masked} ? 'masked ' : '')
+        . ($f->{rsv} ? "rsv$f->{rsv} " : '');
+
+    return $odd . ($name{$f->{op}} // $f->{op}) . ":$f->{payload}"
+        if $f->{op} != CLOSE;
+
+    return $odd . 'close'
+        . ($f->{payload} eq '' ? '' : ':' . unpack 'n', $f->{payload});
+}
+
+
+# All frames from now on, as said(), and how TCP ends: "eof", "reset", or
+# "open" if it did not in $timeout.  The server's Close is answered; $n: after
+# so many frames ours is sent.
+sub transcript ($self, $n = undef, $timeout = 5) {
+    my $c = $self->{conn};
+    my $end = time + $timeout;
+    my $sent = $c->{shut};
+    my @got;
+
+    while (1) {
+        $self->send_frame(CLOSE, pack 'n', 1000)
+            if defined $n && @got >= $n && !$sent++;
+        my $f = $self->frame($end - time) // last;
+        push @got, said($f);
+        $self->send_frame(CLOSE, $f->{payload})
+            if $f->{op} == CLOSE && !$sent++;
+    }
+
+    return @got, length $c->{in} ? 'half a frame' : (),
+        $c->{reset} ? 'reset' : $c->{eof} ? 'eof' : 'open';
 }
 
 
