@@ -428,7 +428,7 @@ sub publish ($self, $command, %o) {
     my $body = ref $command ? to_json($command) : $command;
     my $r = $self->http('POST', $o{path} // '/_publish', body => $body,
         headers => $o{headers} // {}, port => $o{port} // $self->port,
-        exists $o{worker} ? (worker => $o{worker}) : ());
+        map { exists $o{$_} ? ($_ => $o{$_}) : () } qw/worker conn/);
     return $r ? ($r->{status}, from_json($r->{body}), $r) : (0, undef);
 }
 
