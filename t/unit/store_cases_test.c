@@ -542,6 +542,7 @@ test_taken_before_noticed(void)
     connect_socket(&zones[1], &id, "/", NULL);
     ngx_memzero(&key, sizeof(key));
     key.sid[0] = sids;
+    key.revision = 4;
     ok(ngx_socketio_get(&zones[1], &key, 0, &taken, ngx_current_msec)
        == NGX_OK && taken.n == 1, "one packet is taken");
     ngx_socketio_slot_give_back(&zones[1], &taken.nodes, 1);

@@ -443,7 +443,7 @@ model_op_connect(model_worker_t *w, model_session_t *s,
 /*
  * The server has ended a socket of the session: what comes for a namespace
  * without one may have been on its way, and is dropped.  From clients of
- * revision 3 it always is.
+ * revision 3 it always is, also while the connect waits for its answer.
  */
 
 static ngx_uint_t
@@ -453,8 +453,15 @@ model_late(model_session_t *s, model_socket_t *m)
 
     rec = model_record(s);
 
-    return s->open && m == NULL && rec
-           && (rec->kicked || s->key.revision == 3);
+    if (!s->open || rec == NULL) {
+        return 0;
+    }
+
+    if (s->key.revision == 3) {
+        return m == NULL || m->state != MODEL_CONNECTED;
+    }
+
+    return m == NULL && rec->kicked;
 }
 
 
