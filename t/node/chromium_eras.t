@@ -51,12 +51,12 @@ async function talk({ url, options, mode, text, back, sizes, views }) {
     const wait = (what, emitter, name) =>
         new Promise((resolve, reject) => {
             emitter.once(name, resolve);
-            setTimeout(() => reject(new Error(`no ${what}`)), 8000);
+            setTimeout(() => reject(new Error(`no ${what}`)), 20000);
         });
     const call = (...args) =>
         new Promise((resolve, reject) => {
             socket.emit(...args, resolve);
-            setTimeout(() => reject(new Error(`no ack of ${args[0]}`)), 8000);
+            setTimeout(() => reject(new Error(`no ack of ${args[0]}`)), 20000);
         });
     const equal = (a, b, what) => {
         if (a !== b) {
@@ -106,7 +106,7 @@ async function echoes({ url, options, texts, sizes }) {
     const next = () =>
         new Promise((resolve, reject) => {
             socket.once('message', resolve);
-            setTimeout(() => reject(new Error(`no message ${got.length}`)), 8000);
+            setTimeout(() => reject(new Error(`no message ${got.length}`)), 20000);
         });
     socket.binaryType = 'arraybuffer';
     await new Promise((resolve, reject) => {
@@ -129,7 +129,7 @@ async function echoes({ url, options, texts, sizes }) {
 
 async function heard({ mode, rounds }) {
     const { said } = window.sockets[mode];
-    for (let i = 0; said.length < rounds && i < 800; i++) {
+    for (let i = 0; said.length < rounds && i < 2000; i++) {
         await new Promise((resolve) => setTimeout(resolve, 10));
     }
     return said;
@@ -139,7 +139,8 @@ const leave = ({ mode }) => window.sockets[mode].socket.disconnect() && undefine
 
 main(() =>
     matrix(
-        async ({ nginx, backend, test }) => {
+        async ({ nginx, backend, test: point }) => {
+            const test = (name, fn) => point(name, fn, { timeout: 45000 });
             const errors = [];
             const pages = {};
             const browser = await chromium.launch();

@@ -42,7 +42,7 @@ async function launch() {
 
 /* Errors of a page go to the list, as "name: what". */
 function watch(page, name, errors) {
-    page.setDefaultTimeout(8000);
+    page.setDefaultTimeout(20000);
     page.on('pageerror', (e) => errors.push(`${name}: ${e.message}`));
     page.on('console', (m) => m.type() === 'error' && errors.push(`${name}: ${m.text()}`));
     page.on('dialog', (d) => {
