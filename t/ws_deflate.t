@@ -339,6 +339,25 @@ $ws->send($list);
 ok(($ws->recv(20) // '') eq $list =~ s/"m"/"echo"/r, 'and its 700 KB');
 
 
+# Few bytes that become many: 45 MB of a packet that does nothing, by each of
+# six.  All of it is there when the worker wakes up, a ping of a seventh last,
+# which is answered long before the others have come to their end.
+my ($pid) = $t->worker_pids;
+my ($light, @heavy) = map { session() } 0 .. 6;
+
+kill 'STOP', $pid;
+$_->send_raw(frame(1, deflated('3' . 'x' x 65000, -Level => 9), rsv => 4)
+    x 700 . frame(9, 'end')) for @heavy;
+$light->send_frame(9, 'light');
+kill 'CONT', $pid;
+
+is(($light->frame(20) // {})->{payload}, 'light', 'inflated in turns');
+ok($heavy[5]{conn}->silent(0.01), 'which are not over');
+is(($_->frame(20) // {})->{payload}, 'end', 'nothing is lost') for @heavy;
+$heavy[0]->send('42["m","after it"]');
+is($heavy[0]->recv, '42["echo","after it"]', 'and it goes on');
+
+
 # The server's own frames, windows.
 
 my $w15 = $t->websocket(deflate => 1, path => "/w15/$query");

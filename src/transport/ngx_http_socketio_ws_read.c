@@ -18,6 +18,10 @@
 #define NGX_HTTP_SOCKETIO_WS_SCRATCH  65536
 #define NGX_HTTP_SOCKETIO_WS_READS    16    /* then others have their turn */
 
+/* or when so much was inflated, which few bytes may have been */
+#define NGX_HTTP_SOCKETIO_WS_TURN                                             \
+    (NGX_HTTP_SOCKETIO_WS_READS * NGX_HTTP_SOCKETIO_WS_SCRATCH)
+
 
 static ngx_http_socketio_ws_in_t *ngx_http_socketio_ws_in(
     ngx_http_socketio_ws_t *ws);
@@ -51,6 +55,7 @@ static void ngx_http_socketio_ws_fail(ngx_http_socketio_ws_t *ws,
 
 
 static u_char  ngx_http_socketio_ws_scratch[NGX_HTTP_SOCKETIO_WS_SCRATCH];
+static size_t  ngx_http_socketio_ws_turn;       /* bytes inflated in it */
 
 
 static ngx_http_socketio_ws_in_t *
@@ -103,6 +108,8 @@ ngx_http_socketio_ws_read(ngx_http_socketio_ws_t *ws)
     rev = c->read;
     p = ngx_http_socketio_ws_scratch;
 
+    ngx_http_socketio_ws_turn = 0;
+
     for (i = 0; i < NGX_HTTP_SOCKETIO_WS_READS; i++) {
 
         if (ws->error) {
@@ -112,6 +119,16 @@ ngx_http_socketio_ws_read(ngx_http_socketio_ws_t *ws)
         if (ws->finish || (ws->in && ws->in->held)) {
             ngx_http_socketio_ws_pause(ws);
             return;
+        }
+
+        if (ngx_http_socketio_ws_turn >= NGX_HTTP_SOCKETIO_WS_TURN) {
+            break;
+        }
+
+        if (ws->in && ws->in->rest && !ws->deaf) {
+            /* the turn before this one ended in it */
+            ngx_http_socketio_ws_parse(ws, ws->in->pos, ws->in->last);
+            continue;
         }
 
         n = c->recv(c, p, NGX_HTTP_SOCKETIO_WS_SCRATCH);
@@ -285,7 +302,9 @@ ngx_http_socketio_ws_parse(ngx_http_socketio_ws_t *ws, u_char *pos,
             return;
         }
 
-        if (rc == NGX_AGAIN) {
+        if (rc == NGX_AGAIN
+            || ngx_http_socketio_ws_turn >= NGX_HTTP_SOCKETIO_WS_TURN)
+        {
             break;
         }
     }
@@ -396,6 +415,10 @@ ngx_http_socketio_ws_data(ngx_http_socketio_ws_t *ws,
 
     rc = ev->compressed ? ngx_http_socketio_ws_inflate(ws, ev, &message)
                         : NGX_OK;
+
+    if (ev->compressed) {
+        ngx_http_socketio_ws_turn += message.len;
+    }
 
     if (rc == NGX_OK) {
         rc = ngx_http_socketio_ws_whole(ws, ev->opcode, message.data,
