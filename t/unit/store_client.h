@@ -551,6 +551,7 @@ model_op_event(model_worker_t *w, model_session_t *s,
 
     if (late && rc != NGX_BUSY) {
         model_seen[30] += (s->key.revision == 3);
+        model_seen[32] += (m != NULL);
         must(rc == (in->attachments ? NGX_OK : NGX_DONE));
         s->missing = in->attachments;
         ngx_memcpy(&s->partial, in->body.data, 4);

@@ -59,7 +59,8 @@ main(int argc, char **argv)
         "slots buried by others", "killed in a hold", "all quiet",
         "raw sessions", "sessions of revision 3", "of another revision",
         "raw messages", "messages that wait for open",
-        "events of revision 3 dropped", "rejected opens"
+        "events of revision 3 dropped", "rejected opens",
+        "events that come too early"
     };
 
     model_choose = choose;
