@@ -23,7 +23,7 @@ my $b = $t->run_raw(sub ($events, $req, $ctl) {
         my $q = $e->{handshake}{query};
         my %id = (id => $e->{id});
 
-        $hold = "open $q->{name}" if $q->{hold};
+        $hold = "open $q->{case}" if $q->{hold};
         push @out, { op => 'accept', %id, rooms => ['r1', 'r2'],
                      data => { n => 7 } } if $q->{accept};
         push @out, { op => 'send', %id, text => 'welcome' } if $q->{accept};
@@ -46,7 +46,7 @@ sub keys_are ($e, @keys) {
 
 # All that the backend has heard of it: open, messages, one close.
 sub told ($s, $reason, @texts) {
-    my $name = "$s->{name}: $reason";
+    my $name = "$s->{case}: $reason";
     is($b->reason($s->{id}), $reason, $name);
     my @e = of($s);
     is_deeply([map { $_->{type} eq 'message' ? $_->{text} : $_->{type} } @e],
@@ -184,7 +184,7 @@ for my $transport (qw/polling websocket/) {
     my ($status, $a) = $t->publish({ op => 'send', sid => $s->{id},
         text => 'early' });
     is($a->{count}, 0, 'nor to it');
-    $b->release("open $s->{name}");
+    $b->release("open $s->{case}");
     is($s->{post}->response->{body}, 'ok', 'POST is answered')
         if $transport eq 'polling';
     is_deeply([$s->collect(3)], ['4a', 'bAQI=', '4c'], 'then all, in order');
@@ -207,7 +207,7 @@ for my $transport (qw/polling websocket/) {
         ok($s->silent(0.2), 'nothing is read');
     }
     is(scalar(of($s)), 1, 'nothing to tell yet');
-    $b->release("open $s->{name}");
+    $b->release("open $s->{case}");
     told($s, $transport eq 'polling' ? 'transport error'
         : ('transport close', 'late'));
 }
@@ -221,7 +221,7 @@ for my $query ('&reject=1', '&reject=1&hold=1', '&nonsense=1&hold=1') {
     my $s = $s{parked} = $t->raw('polling', query => $query, get_worker => 1);
     $s->get_start;
     ok($s->parked(0.2), "$query: parked") if $query =~ /hold/;
-    $b->release("open $s->{name}");
+    $b->release("open $s->{case}");
     my $body = $s->body;
     like($body, $query =~ /hold/ ? qr/^1$/ : qr/^(?:1|6\x1e1)$/,
         "$query: parked GET");
@@ -231,14 +231,14 @@ for my $query ('&reject=1', '&reject=1&hold=1', '&nonsense=1&hold=1') {
     $s = $s{post} = $t->raw('polling', query => $query);
     $s->{post}->request('POST', $s->url, body => '4never');
     ok($s->{post}->silent(0.2), "$query: POST waits") if $query =~ /hold/;
-    $b->release("open $s->{name}");
+    $b->release("open $s->{case}");
     is($s->{post}->response->{body}, 'ok', "$query: POST is answered");
     is($s->body, "6\x1e1", 'next GET');
     ok($s->gone, 'gone');
 
     $s = $s{ws} = $t->raw('websocket', query => $query);
     $s->send('4never');
-    $b->release("open $s->{name}");
+    $b->release("open $s->{case}");
     is($s->closed, '', "$query: websocket is closed");
     is_deeply($s->{late} // [], [], 'without a word');
 
@@ -250,7 +250,7 @@ for my $query ('&reject=1', '&reject=1&hold=1', '&nonsense=1&hold=1') {
         $w->send('2probe');
         is($w->recv, '3probe', "$query: probe");
         is($s->body, '6', 'the GET goes');
-        $b->release("open $s->{name}");
+        $b->release("open $s->{case}");
         $w->send('5', '4never');
         is($w->closed, '', 'websocket is closed');
         ok($s->gone, 'gone');
@@ -263,7 +263,7 @@ for my $query ('&reject=1', '&reject=1&hold=1', '&nonsense=1&hold=1') {
             next;
         }
         is_deeply([map { $_->{type} } of($s)], ['open'],
-            "$s->{name}: no close of a rejected one");
+            "$s->{case}: no close of a rejected one");
     }
 }
 

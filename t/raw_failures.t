@@ -77,10 +77,7 @@ SERVER
 my @keep;
 
 sub session ($transport, $path, $do) {
-    my %o = (query => "&do=$do");
-    my $s = $transport eq 'polling' ? $t->polling(%o, path => $path)
-        : $t->websocket(path =>
-            "$path?EIO=4&transport=websocket$o{query}");
+    my $s = $t->$transport(path => $path, query => "&do=$do");
     $s->open_packet if $transport eq 'websocket';
     push @keep, $s;
     return $s;

@@ -68,7 +68,7 @@ is($b->reason($dead->{id}, 8), 'transport close', 'close of the lost one');
 
 for my $s (@live, $pending, $between) {
     $s->send('4m', \'n');
-    is_deeply([$s->collect(2)], ['4m', 'bbg=='], "$s->{name} goes on");
+    is_deeply([$s->collect(2)], ['4m', 'bbg=='], "$s->{case} goes on");
 }
 my ($status, $a) = $t->publish({ op => 'send', all => \1, text => 'x' });
 is($a->{count}, 4, 'all others are there');
@@ -76,7 +76,7 @@ is($_->next_packet, '4x', 'send') for @live, $pending, $between;
 
 $_->isa('Test::SocketIO::WebSocket') ? $_->close : $_->send('1')
     for @live, $pending, $between;
-is($b->reason($_->{id}), 'transport close', "$_->{name} ends")
+is($b->reason($_->{id}), 'transport close', "$_->{case} ends")
     for @live, $pending, $between;
 
 # At least once, in order, close exactly once and last.
@@ -85,7 +85,7 @@ for my $s ($dead, @live, $pending, $between) {
     my @of = grep { $_->{sid} eq $s->{id} } $b->events;
     push @first, $_ for grep { !$seen{$_->{id}}++ } @of;
     is_deeply([map { $_->{seq} } @first], [0 .. $#first],
-        "$s->{name}: in order, without gaps");
+        "$s->{case}: in order, without gaps");
     is("$first[0]{type} $first[-1]{type}", 'open close', 'open, close');
     is(scalar(grep { $_->{type} eq 'close' } @of), 1, 'one close');
 }

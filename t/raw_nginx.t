@@ -148,8 +148,8 @@ is(scalar(() = $t->log_lines(qr/U\+001E/)), 1, 'and logged');
 my $ws3 = $open{websocket}->(eio => 3);
 my ($sid) = $ws3->recv =~ /^4hi (\S+)$/;
 ok($sid, 'revision 3');
-$ws3->send('4x', \"\4\1\2");
-is_deeply([$ws3->collect(2)], ['4x', 'bBAEC'], 'echo');
+$ws3->send('4x', \"\1\2");
+is_deeply([$ws3->collect(2)], ['4x', 'bAQI='], 'echo');
 my ($e) = events($sid);
 is("$e->{eio} $e->{transport}", '3 websocket', 'variables');
 

@@ -56,8 +56,7 @@ $t->run($conf, %vars, A => 'engine.io', B => 'socket.io');
 my %any = (get_worker => undef, post_worker => undef);
 
 sub sio ($transport) {
-    return $t->connected($transport, %any, path => $transport eq 'polling'
-        ? '/b/' : '/b/?EIO=4&transport=websocket');
+    return $t->connected($transport, %any, path => '/b/');
 }
 
 sub raw ($transport, $path, %o) {
@@ -91,8 +90,7 @@ my $wspending = raw('websocket', '/d/', query => '&hold=1');
 
 # Probing when the workers change.
 my $probing = raw('polling', '/a/');
-my $probe = $t->websocket(worker => 0, path =>
-    "/a/?EIO=4&transport=websocket&sid=$probing->{sid}");
+my $probe = $t->websocket(worker => 0, path => '/a/', sid => $probing->{sid});
 $probe->send('2probe');
 is($probe->recv, '3probe', 'probing');
 
@@ -128,13 +126,11 @@ raw_works($_, 'session of before') for $behind, $pending, $wspending;
 
 $probe->send('5');
 raw_works($probe, 'upgrade completed on an old worker');
-my $up = $t->websocket(path =>
-    "/a/?EIO=4&transport=websocket&sid=$old->{sid}");
+my $up = $t->websocket(path => '/a/', sid => $old->{sid});
 $up->send('2probe', '5');
 is($up->recv, '3probe', 'probe of an old session by a new worker');
 raw_works($up, 'upgrade on a new worker');
-my $sioup = $t->websocket(path =>
-    "/b/?EIO=4&transport=websocket&sid=$sio{polling}{sid}");
+my $sioup = $t->websocket(path => '/b/', sid => $sio{polling}{sid});
 $sioup->send('2probe', '5');
 is($sioup->recv, '3probe', 'the same of Socket.IO');
 sio_works($sioup, 'its upgrade');
@@ -174,8 +170,7 @@ $t->write_conf($conf, %vars, SHUTDOWN => '1s', A => 'engine.io',
     B => 'socket.io');
 $t->reload;
 my $last = raw('websocket', '/a/');
-my $siolast = $t->connected('websocket', path =>
-    '/b/?EIO=4&transport=websocket');
+my $siolast = sio('websocket');
 $t->reload;
 is($last->closed(8), 1001, 'going away');
 is($siolast->closed(8), 1001, 'so is that of Socket.IO');

@@ -349,9 +349,11 @@ sub websocket ($self, %o) {
     my $sid = defined $o{sid} ? "&sid=$o{sid}" : '';
     my $query = 'EIO=' . ($o{eio} // 4) . "&transport=websocket$sid"
         . ($o{query} // '');
+    my $path = $o{path} // $self->path;
 
-    return Test::SocketIO::WebSocket->new(
-        $c, $o{path} // $self->path . "?$query", %o);
+    $path .= "?$query" unless $path =~ /\?/;
+
+    return Test::SocketIO::WebSocket->new($c, $path, %o);
 }
 
 
@@ -359,10 +361,34 @@ sub websocket ($self, %o) {
 # eio => 3 as the backend knows it.  The requests of polling go to two workers
 # unless told otherwise.
 sub connected ($self, $transport, %o) {
+    my $s = $self->_session($transport, %o);
+
+    $s->{id} = $s->sio_connect;
+    $s->{id} = $self->{backends}[0]->socket($s->{case})
+        if $s->{id} && $s->{eio} == 3 && @{$self->{backends}};
+
+    return $s;
+}
+
+
+# The same without Socket.IO, of the server of run_raw(), as the backend knows
+# it.
+sub raw ($self, $transport, %o) {
+    my $s = $self->_session($transport, %o, raw => 1);
+
+    $s->{id} = $self->{backends}[0]->socket($s->{case});
+
+    return $s;
+}
+
+
+# {case} is in its query where its events are to be found by that.
+sub _session ($self, $transport, %o) {
     my $s;
     my $case = "s" . ++$self->{cases};
 
-    $o{query} = ($o{query} // '') . "&case=$case" if ($o{eio} // 4) == 3;
+    $o{query} = ($o{query} // '') . "&case=$case"
+        if $o{raw} || ($o{eio} // 4) == 3;
 
     if ($transport eq 'websocket') {
         $s = $self->websocket(worker => 0, %o);
@@ -372,41 +398,7 @@ sub connected ($self, $transport, %o) {
         $s = $self->polling(get_worker => 0, post_worker => 1, %o);
     }
 
-    $s->{id} = $s->sio_connect;
     $s->{case} = $case;
-
-    $s->{id} = $self->{backends}[0]->socket($case)
-        if $s->{id} && $s->{eio} == 3 && @{$self->{backends}};
-
-    return $s;
-}
-
-
-# A session without Socket.IO, of the server of run_raw(): {name} is in its
-# query, and {id} what the backend calls it.
-sub raw ($self, $transport, %o) {
-    my $name = 'n' . ++$self->{names};
-    my $query = ($o{query} // '') . "&name=$name";
-    my $s;
-
-    if ($transport eq 'websocket') {
-        my $path = ($o{path} // $self->path) . '?EIO=' . ($o{eio} // 4)
-            . "&transport=websocket$query";
-        $s = $self->websocket(worker => 0, %o, path => $path);
-        $s->open_packet;
-
-    } else {
-        $s = $self->polling(get_worker => 0, post_worker => 1, %o,
-            query => $query);
-    }
-
-    $s->{name} = $name;
-    my $e = eventually(sub {
-        my ($e) = grep { $_->{handshake}{query}{name} eq $name }
-            $self->{backends}[0]->events('open');
-        return $e;
-    });
-    $s->{id} = $e->{sid} if $e;
 
     return $s;
 }

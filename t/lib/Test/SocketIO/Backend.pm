@@ -161,9 +161,9 @@ sub wait_events ($self, $type, $n, $timeout = 5) {
 # The socket of a session that was opened with "&case=..." in its query.
 sub socket ($self, $case, $nsp = '/', $timeout = 5) {
     my $e = Test::SocketIO::eventually(sub {
-        my ($c) = grep { $_->{nsp} eq $nsp
+        my ($c) = grep { ($_->{nsp} // $nsp) eq $nsp
             && ($_->{handshake}{query}{case} // '') eq $case }
-            $self->events('connect');
+            $self->events('connect'), $self->events('open');
         return $c;
     }, $timeout);
     return $e ? $e->{sid} : undef;
