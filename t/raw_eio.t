@@ -143,6 +143,9 @@ for my $eio (4, 3) {
     $f = $ws->frame;
     is("$f->{op} $f->{payload}", "2 $type\1\2", "eio 104: $b4");
     is(($b->events('message'))[-1]{binary}, 'AQI=', 'eio 104: its bytes');
+    $ws->send_text($b4);
+    $f = $ws->frame;
+    is("$f->{op} $f->{payload}", "2 $type", "eio 104: $b4 without bytes");
 
     # eio 105: in three fragments, the last one empty, a ping between
     $ws->send_frame(1, '4frag', fin => 0);
