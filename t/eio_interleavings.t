@@ -13,13 +13,12 @@
 # short: no message is lost, comes twice or overtakes another, no request is
 # left without an answer, no session ends that should not, or goes on.
 #
-#   eio 129 - 143, 147, 148   all of them, and their combinations
-#
 # t/eio_upgrade.t has them one by one.  t/unit/eio_session_walk_test.c has all
 # states of the machine behind it.
 
 use v5.36;
 use lib 't/lib';
+use List::Util qw/shuffle/;
 use Test::More;
 use Test::SocketIO ();
 use Test::SocketIO::Schedule ();
@@ -38,6 +37,8 @@ Test::SocketIO::Schedule::run($t, server => <<'CONF');
 CONF
 my $d = Test::SocketIO::Schedule->new($t);
 
+srand 20;                               # the same each time
+
 my @workers = map { my $n = $_; [map { $n >> $_ & 1 } 0 .. 2] } 0 .. 7;
 my $count = 0;
 
@@ -46,16 +47,17 @@ sub name ($group, $workers, @steps) {
 }
 
 sub plays ($group, $steps, %o) {
-    my $w = $o{workers} // $workers[$count++ % 8];
+    my $w = $o{workers} // $workers[$count % 8];
     my @faults = $d->play(%o, workers => $w, steps => $steps);
     ok(!@faults, name($o{race} ? "$group, race" : $group, $w, @$steps))
         or diag(join "\n", @faults);
+    $count++;
 }
 
 # What one does beside the upgrade, at its four places: before the websocket,
 # before its "2probe", before its "5", behind that.  $get: where GETs begin;
-# $half, $rest: where a POST is.
-my @path = ('o', '2', '5', ());
+# $half, $rest: where a POST is.  At each place it is in another order.
+my @path = ('o', '2', '5');
 
 sub around ($get, $half, $rest, $at = -1, @disturbance) {
     my @steps;
@@ -68,10 +70,7 @@ sub around ($get, $half, $rest, $at = -1, @disturbance) {
             [$place == $at ? @disturbance : ()],
         );
 
-        # The order of these is another each time.
-        push @here, splice @here, $count % 4, 1;
-        push @here, splice @here, $count / 4 % 3, 1;
-        push @steps, map({ @$_ } @here), $path[$place] // ();
+        push @steps, map({ @$_ } shuffle @here), $path[$place] // ();
     }
 
     return \@steps;
@@ -80,10 +79,12 @@ sub around ($get, $half, $rest, $at = -1, @disturbance) {
 # All there is to an upgrade that succeeds.
 my @posts = ([-1, -1], map { my $h = $_; map { [$h, $_] } $h .. 3 } 0 .. 3);
 
+my $group = 'eio 129-134, 147: upgrade';
+
 for my $get (0 .. 4) {
     for my $post (@posts) {
-        plays('upgrade', around($get, @$post), workers => $_) for @workers;
-        plays('upgrade', around($get, @$post), race => 1) for 1 .. 2;
+        plays($group, around($get, @$post), workers => $_) for @workers;
+        plays($group, around($get, @$post), race => 1) for 1, 2;
     }
 }
 
@@ -96,9 +97,10 @@ my @ways = ('o 5', 'o 2 2 5', 'o 25m', 'o s 25m s', 'o 2 5 5', 'o x o 2 5',
 for my $way (@ways) {
     for my $get ('', 'g') {
         for my $half ('', 'h') {
-            my @steps = map { ($get || (), $_, 's') } split / /, $way;
-            plays('way', [$half || (), @steps, $half ? 'c' : ()])
-                for 1 .. 2;
+            my @steps = ($half || (),
+                map({ ($get || (), $_, 's') } split / /, $way),
+                $half ? 'c' : ());
+            plays('eio 135-137, 139: way', \@steps) for 1, 2;
         }
     }
 }
@@ -120,10 +122,11 @@ for my $what (sort keys %ends) {
                 next if $what =~ /[HA]/ && $post->[0] < 0;
                 next if $what =~ /[1P]/ && $post->[0] >= 0;
 
-                plays("disturbed by $what", around($get, @$post, $at, $what))
-                    for 1, 2;
-                plays("disturbed by $what", around($get, @$post, $at, $what),
-                    race => 1, within => $ends{$what});
+                $group = "eio 136-143: disturbed by $what";
+                my @around = ($get, @$post, $at, $what);
+                plays($group, around(@around)) for 1, 2;
+                plays($group, around(@around), race => 1,
+                    within => $ends{$what});
             }
         }
     }
@@ -191,8 +194,7 @@ for (@beating) {
     ok(!@faults, name('ping', $w, @steps)) or diag(join "\n", @faults);
 }
 
-# At random, but the same each time.
-srand 20;
+# At random.
 my @any = qw/g g g h h c c p o o o w 2 2 5 5 m m 25m s s s x f k b 1 P K G H A
     D/;
 

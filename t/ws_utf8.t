@@ -9,8 +9,8 @@
 #                another error, Close without a code
 #   in an event  invalid: 1007; valid: it comes back
 #   in frames    of one byte each, the same
-#   fail-fast    invalid: up to the bad byte all is well, and with that byte, in
-#                the middle of a frame and of a message, the connection is failed
+#   fail-fast    invalid: up to the bad byte all is well, and with that byte the
+#                connection is failed, in the middle of a frame or of a message
 #
 # Fails if the check waits for the end of anything, starts anew with a frame or
 # a read, or judges binary messages; if it is looser or stricter than RFC 3629.

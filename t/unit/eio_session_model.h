@@ -333,6 +333,21 @@ model_answer(model_t *m, ngx_uint_t parked, ngx_uint_t noop)
 }
 
 
+/* a request that is not taken: too late, or the second of its kind */
+
+static void
+model_refused(model_t *m, ngx_uint_t mine, ngx_uint_t second)
+{
+    if (mine == NGX_SOCKETIO_EIO_REFUSE) {
+        must(m->s.transport == NGX_SOCKETIO_EIO_WEBSOCKET);
+        return;
+    }
+
+    must(mine == NGX_SOCKETIO_EIO_REFUSE_EMPTY && second);
+    must(m->s.state == NGX_SOCKETIO_EIO_CLOSED);
+}
+
+
 static void
 model_get(model_t *m)
 {
@@ -362,13 +377,8 @@ model_get(model_t *m)
         must(!m->s.get);
         break;
 
-    case NGX_SOCKETIO_EIO_REFUSE:
-        must(m->s.transport == NGX_SOCKETIO_EIO_WEBSOCKET);
-        break;
-
     default:
-        must(mine == NGX_SOCKETIO_EIO_REFUSE_EMPTY && second);
-        must(m->s.state == NGX_SOCKETIO_EIO_CLOSED);
+        model_refused(m, mine, second);
     }
 }
 
@@ -381,22 +391,14 @@ model_post(model_t *m)
     second = m->post;
     mine = model_step(m, NGX_SOCKETIO_EIO_EV_POST);
 
-    switch (mine) {
-
-    case NGX_SOCKETIO_EIO_ACCEPT:
+    if (mine == NGX_SOCKETIO_EIO_ACCEPT) {
         must(!second);
         m->post = 1;
         m->post_rung = 0;
-        break;
-
-    case NGX_SOCKETIO_EIO_REFUSE:
-        must(m->s.transport == NGX_SOCKETIO_EIO_WEBSOCKET);
-        break;
-
-    default:
-        must(mine == NGX_SOCKETIO_EIO_REFUSE_EMPTY && second);
-        must(m->s.state == NGX_SOCKETIO_EIO_CLOSED);
+        return;
     }
+
+    model_refused(m, mine, second);
 }
 
 

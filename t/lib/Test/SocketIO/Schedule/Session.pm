@@ -2,8 +2,8 @@ package Test::SocketIO::Schedule::Session;
 
 # Copyright (C) the ngx_http_socketio_module authors
 
-# A session of a schedule: what should become of it and what does.  Its steps are
-# in Test::SocketIO::Schedule::Steps.
+# A session of a schedule: what should become of it and what does.  Its steps
+# are in Test::SocketIO::Schedule::Steps.
 
 use v5.36;
 
@@ -185,7 +185,8 @@ sub _finish ($self) {
     my $is = $self->_observe;
 
     if ($is ne $should) {
-        grep { $_ eq $is } @{$self->{within} // []} or return $self->_fault("$is, not $should");
+        return $self->_fault("$is, not $should")
+            if !grep { $_ eq $is } @{$self->{within} // []};
         $self->{state} = $is eq 'closed' ? 'closed' : 'open';
         $self->{transport} = $is if $is ne 'closed';
         @$self{qw/reason broken/} = ('.*', 1) if $is eq 'closed';
