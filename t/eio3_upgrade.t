@@ -12,6 +12,7 @@ use lib 't/lib';
 use Test::More;
 use Test::SocketIO qw/eventually/;
 use Test::SocketIO::Backend qw/echo/;
+use Test::SocketIO::Upgrade;
 
 my $t = Test::SocketIO->new(workers => 3, alarm => 60);
 my $b = $t->run_hook(\&echo, eio => '3 4', server => <<'CONF');
@@ -22,37 +23,12 @@ my $b = $t->run_hook(\&echo, eio => '3 4', server => <<'CONF');
         }
 CONF
 
+of($t, $b, eio => 3);
+
 my $ph = '{"_placeholder":true,"num":0}';
 my %polling = (XHR2 => {}, b64 => { b64 => 1 }, JSONP => { jsonp => 0 });
 
 sub session (%o) { return $t->connected('polling', eio => 3, %o) }
-
-sub upgrade ($p, %o) {
-    return $t->websocket(sid => $p->{sid}, eio => 3, worker => 2, %o);
-}
-
-sub probe ($p, %o) {
-    my $ws = upgrade($p, %o);
-    $ws->send('2probe');
-    is($ws->recv, '3probe', 'probe answered');
-    return $ws;
-}
-
-sub publish ($p, @names) {
-    my ($status, $a) = $t->publish(
-        [ map { { sid => $p->{id}, event => "$_" } } @names ]);
-    return $a;
-}
-
-sub delivered ($p) {
-    return map { $_->{event} }
-        grep { $_->{sid} eq $p->{id} } $b->events('event');
-}
-
-sub works ($w, $name) {
-    $w->send('42["m",1]');
-    is($w->next_packet, '42["echo",1]', $name);
-}
 
 # A payload of one packet, as the session has it.
 sub payload ($p, $packet) {

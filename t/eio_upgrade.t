@@ -10,6 +10,7 @@ use lib 't/lib';
 use Test::More;
 use Test::SocketIO qw/eventually/;
 use Test::SocketIO::Backend qw/echo/;
+use Test::SocketIO::Upgrade;
 use Test::SocketIO::WebSocket ();
 use Time::HiRes qw/time sleep/;
 
@@ -23,37 +24,12 @@ my $b = $t->run_hook(\&echo, server => <<'CONF');
         }
 CONF
 
+of($t, $b);
+
 sub session (%o) {
     my $p = $t->polling(get_worker => 0, post_worker => 1, %o);
     $p->{id} = $p->sio_connect;
     return $p;
-}
-
-sub upgrade ($p, %o) {
-    return $t->websocket(sid => $p->{sid}, worker => 2, %o);
-}
-
-sub probe ($p, %o) {
-    my $ws = upgrade($p, %o);
-    $ws->send('2probe');
-    is($ws->recv, '3probe', 'probe answered');
-    return $ws;
-}
-
-sub publish ($p, @names) {
-    my ($status, $a) = $t->publish(
-        [ map { { sid => $p->{id}, event => "$_" } } @names ]);
-    return $a;
-}
-
-sub delivered ($p) {
-    return map { $_->{event} }
-        grep { $_->{sid} eq $p->{id} } $b->events('event');
-}
-
-sub works ($w, $name) {
-    $w->send('42["m",1]');
-    is($w->next_packet, '42["echo",1]', $name);
 }
 
 # The whole flow.
