@@ -20,6 +20,9 @@ static void ngx_http_socketio_ws_arm(ngx_http_socketio_ws_t *ws);
 static ngx_uint_t ngx_http_socketio_ws_over(ngx_http_socketio_ws_t *ws);
 static void ngx_http_socketio_ws_too_slow(ngx_http_socketio_ws_t *ws);
 static void ngx_http_socketio_ws_half_close(ngx_http_socketio_ws_t *ws);
+#if (NGX_SSL)
+static ngx_int_t ngx_http_socketio_ws_close_notify(ngx_connection_t *c);
+#endif
 static void ngx_http_socketio_ws_destroy(ngx_http_socketio_ws_t *ws);
 static void ngx_http_socketio_ws_log(ngx_http_socketio_ws_t *ws);
 
@@ -353,7 +356,7 @@ ngx_http_socketio_ws_half_close(ngx_http_socketio_ws_t *ws)
     ws->shut = 1;
 
 #if (NGX_SSL)
-    if (c->ssl) {
+    if (c->ssl && ngx_http_socketio_ws_close_notify(c) != NGX_OK) {
         return;
     }
 #endif
@@ -363,6 +366,35 @@ ngx_http_socketio_ws_half_close(ngx_http_socketio_ws_t *ws)
                              ngx_shutdown_socket_n " failed");
     }
 }
+
+
+#if (NGX_SSL)
+
+/*
+ * What is read from now on is not decrypted any more.  NGX_AGAIN: not now, so
+ * the peer has to find out by itself.
+ */
+
+static ngx_int_t
+ngx_http_socketio_ws_close_notify(ngx_connection_t *c)
+{
+    ngx_int_t  rc;
+
+    c->ssl->shutdown_without_free = 1;
+
+    rc = ngx_ssl_shutdown(c);
+
+    if (rc == NGX_AGAIN) {
+        /* it would go on without us */
+        c->ssl->shutdown_without_free = 0;
+        c->read->handler = ngx_http_socketio_ws_read_handler;
+        c->write->handler = ngx_http_socketio_ws_write_handler;
+    }
+
+    return rc;
+}
+
+#endif
 
 
 static void

@@ -655,13 +655,6 @@ ngx_http_socketio_ws_peer_close(ngx_http_socketio_ws_t *ws, ngx_uint_t code)
     }
 
     ws->deaf = 1;
-
-#if (NGX_SSL)
-    if (ws->connection->ssl) {
-        /* it is not half closed: the peer would wait for us */
-        ws->finish = 1;
-    }
-#endif
 }
 
 

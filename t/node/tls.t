@@ -44,8 +44,32 @@ function get(port, path, headers) {
     });
 }
 
+const head =
+    'GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: a\r\n' +
+    'Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n' +
+    'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n';
+
 main(async () => {
     const port = await freePort();
+
+    /* all that a websocket gets to hear, until the end of the stream */
+    const said = async (bytes) => {
+        const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false });
+        let text = '';
+        socket.on('data', (d) => {
+            text += d.toString('latin1');
+        });
+        const end = new Promise((resolve, reject) => {
+            socket.once('end', resolve).once('error', reject);
+        });
+        await once(socket, 'secureConnect');
+        socket.write(Buffer.from(head + bytes, 'latin1'));
+        await end;
+        socket.destroy();
+        assert.match(text, /^HTTP\/1.1 101 /);
+        return text;
+    };
+
     const more = `
         listen 127.0.0.1:${port} ssl;
         ${certificate()}
@@ -159,11 +183,6 @@ main(async () => {
                     text += d.toString('latin1');
                 });
                 await once(socket, 'secureConnect');
-                const head =
-                    'GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: a\r\n' +
-                    'Upgrade: websocket\r\nConnection: Upgrade\r\n' +
-                    'Sec-WebSocket-Version: 13\r\n' +
-                    'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n';
                 /* with a message in the same bytes: "40", masked by zeros */
                 for (const byte of Buffer.from(head + '\x81\x82\0\0\0\x0040', 'latin1')) {
                     socket.write(Buffer.from([byte]));
@@ -177,25 +196,20 @@ main(async () => {
             });
 
             await test('the request, a message and a Close in one record', async () => {
-                const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false });
-                let text = '';
-                socket.on('data', (d) => {
-                    text += d.toString('latin1');
-                });
-                await once(socket, 'secureConnect');
-                socket.write(
-                    Buffer.from(
-                        'GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: a\r\n' +
-                            'Upgrade: websocket\r\nConnection: Upgrade\r\n' +
-                            'Sec-WebSocket-Version: 13\r\n' +
-                            'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n' +
-                            '\x88\x82\0\0\0\0\x03\xe8',
-                        'latin1'
-                    )
-                );
-                await once(socket, 'end');
-                assert.match(text, /^HTTP\/1.1 101 [^]*\x88\x02\x03\xe8$/);
-                socket.destroy();
+                assert.match(await said('\x88\x82\0\0\0\0\x03\xe8'), /\}\x88\x02\x03\xe8$/);
+            });
+
+            /* RFC 6455, 7.1.1: no reset, which might take our Close along */
+            await test('a Close, and megabytes behind it', async () => {
+                const all = '\x88\x82\0\0\0\0\x03\xe8' + 'x'.repeat(3e6);
+                assert.match(await said(all), /\}\x88\x02\x03\xe8$/);
+            });
+
+            /* at once: who was told why need not answer */
+            await test('a frame that must not be, and the end of the stream', async () => {
+                const start = Date.now();
+                assert.match(await said('\x83\x80\0\0\0\0'), /\}\x88\x02\x03\xea$/);
+                assert.ok(Date.now() - start < 4000, 'not after the 5 s of a Close');
             });
 
             await test('eio 36: the cookie is Secure under TLS', async () => {
