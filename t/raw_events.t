@@ -35,7 +35,15 @@ my $b = $t->run_raw(sub ($events, $req, $ctl) {
     push @out, @{echo($events)};
     return reply(body => \@out, hold => $hold) if $hold;
     return @out ? \@out : undef;
-});
+}, server => <<'CONF');
+        location /hasty/ {
+            socketio test;
+            socketio_protocol engine.io;
+            socketio_hook /_hook;
+            socketio_hook_lanes 16;
+            socketio_connect_timeout 1s;
+        }
+CONF
 
 sub of ($s) { return grep { $_->{sid} eq $s->{id} } $b->events }
 
@@ -211,6 +219,24 @@ for my $transport (qw/polling websocket/) {
     told($s, $transport eq 'polling' ? 'transport error'
         : ('transport close', 'late'));
 }
+
+# An open that nobody answers within socketio_connect_timeout; one that was
+# answered has no such limit.
+my $calm = $t->raw('polling', path => '/hasty/');
+for my $transport (qw/polling websocket/) {
+    my $s = $t->raw($transport, path => '/hasty/', query => '&hold=1');
+    if ($transport eq 'polling') {
+        is($s->body, '1', "$transport: open took too long");
+        ok($s->gone, 'gone');
+    } else {
+        is($s->closed, '', "$transport: open took too long");
+    }
+    is(scalar(of($s)), 1, 'nothing to tell yet');
+    $b->release("open $s->{case}");
+    told($s, 'forced close');
+}
+$calm->send('4calm');
+is($calm->next_packet, '4calm', 'the other one is there');
 
 # Rejected: the connection ends, and no message is delivered.
 for my $query ('&reject=1', '&reject=1&hold=1', '&nonsense=1&hold=1') {
