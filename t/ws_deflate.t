@@ -326,11 +326,11 @@ closes('eio 109: a bomb of 100 MB', 1009, sub ($w) {
     };
     $w->send_frame(2, $bomb, rsv => 4)
 });
-closes('more than 64 KB of nothing', 1009,
-    sub ($w) { $w->send('42["m","' . 'x' x 66000 . '"]') });
+closes('more than 256 KB of nothing', 1009,
+    sub ($w) { $w->send('42["m","' . 'x' x 270000 . '"]') });
 
-$ws->send('42["m","' . 'x' x 65000 . '"]');
-is($ws->recv, '42["echo","' . 'x' x 65000 . '"]', 'less is nothing bad');
+$ws->send('42["m","' . 'x' x 260000 . '"]');
+is($ws->recv, '42["echo","' . 'x' x 260000 . '"]', 'less is nothing bad');
 
 my $list = '42["m",' . join(',', map { qq({"at":0,"id":$_,"name":null}) }
     1 .. 25000) . ']';

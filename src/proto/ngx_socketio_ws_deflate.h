@@ -32,9 +32,10 @@
 /*
  * An inflated message may have so many bytes, or so many times its deflated
  * size, whichever is more: a quarter of the 1032 that deflate can do.  JSON
- * with much repetition in it comes to 50 or 100.
+ * with much repetition in it comes to 50 or 100; a list of zeros, such as an
+ * empty grid, comes to 500, but is seldom larger than this.
  */
-#define NGX_SOCKETIO_WS_INFLATE_FREE    65536
+#define NGX_SOCKETIO_WS_INFLATE_FREE    262144
 #define NGX_SOCKETIO_WS_INFLATE_RATIO   256
 
 /* room that deflating needs behind its result, for what is cut off */

@@ -20,9 +20,7 @@ static void ngx_http_socketio_ws_arm(ngx_http_socketio_ws_t *ws);
 static ngx_uint_t ngx_http_socketio_ws_over(ngx_http_socketio_ws_t *ws);
 static void ngx_http_socketio_ws_too_slow(ngx_http_socketio_ws_t *ws);
 static void ngx_http_socketio_ws_half_close(ngx_http_socketio_ws_t *ws);
-#if (NGX_SSL)
 static ngx_int_t ngx_http_socketio_ws_close_notify(ngx_connection_t *c);
-#endif
 static void ngx_http_socketio_ws_destroy(ngx_http_socketio_ws_t *ws);
 static void ngx_http_socketio_ws_log(ngx_http_socketio_ws_t *ws);
 
@@ -355,11 +353,9 @@ ngx_http_socketio_ws_half_close(ngx_http_socketio_ws_t *ws)
     c = ws->connection;
     ws->shut = 1;
 
-#if (NGX_SSL)
-    if (c->ssl && ngx_http_socketio_ws_close_notify(c) != NGX_OK) {
+    if (ngx_http_socketio_ws_close_notify(c) != NGX_OK) {
         return;
     }
-#endif
 
     if (ngx_shutdown_socket(c->fd, NGX_WRITE_SHUTDOWN) == -1) {
         ngx_connection_error(c, ngx_socket_errno,
@@ -368,11 +364,9 @@ ngx_http_socketio_ws_half_close(ngx_http_socketio_ws_t *ws)
 }
 
 
-#if (NGX_SSL)
-
 /*
- * What is read from now on is not decrypted any more.  NGX_AGAIN: not now, so
- * the peer has to find out by itself.
+ * With TLS: what is read from now on is not decrypted any more.  NGX_AGAIN: not
+ * now, so the peer has to find out by itself.
  */
 
 static ngx_int_t
@@ -380,9 +374,15 @@ ngx_http_socketio_ws_close_notify(ngx_connection_t *c)
 {
     ngx_int_t  rc;
 
-    c->ssl->shutdown_without_free = 1;
+    rc = NGX_OK;
 
-    rc = ngx_ssl_shutdown(c);
+#if (NGX_SSL)
+
+    if (c->ssl) {
+        c->ssl->shutdown_without_free = 1;
+
+        rc = ngx_ssl_shutdown(c);
+    }
 
     if (rc == NGX_AGAIN) {
         /* it would go on without us */
@@ -391,10 +391,10 @@ ngx_http_socketio_ws_close_notify(ngx_connection_t *c)
         c->write->handler = ngx_http_socketio_ws_write_handler;
     }
 
+#endif
+
     return rc;
 }
-
-#endif
 
 
 static void

@@ -647,12 +647,16 @@ static void
 test_ratio(void)
 {
     u_char  *zeros, *z;
-    size_t   n, len;
+    size_t   n, len, least;
 
-    zeros = calloc(1010 * NGX_SOCKETIO_WS_INFLATE_RATIO, 1);
-    z = malloc(1010);
+    /* where the ratio begins to count */
 
-    for (n = 1000; n < 1009; n++) {
+    least = NGX_SOCKETIO_WS_INFLATE_FREE / NGX_SOCKETIO_WS_INFLATE_RATIO + 1;
+
+    zeros = calloc((least + 10) * NGX_SOCKETIO_WS_INFLATE_RATIO, 1);
+    z = malloc(least + 10);
+
+    for (n = least; n < least + 9; n++) {
         len = n * NGX_SOCKETIO_WS_INFLATE_RATIO;
 
         if (bomb(z, n, zeros, len)) {
@@ -660,7 +664,7 @@ test_ratio(void)
         }
     }
 
-    ok(n < 1009 && inflates(z, n, 2 * len, zeros, len), "%u bytes of %u",
+    ok(n < least + 9 && inflates(z, n, 2 * len, zeros, len), "%u bytes of %u",
        (unsigned) len, (unsigned) n);
     ok(bomb(z, n, zeros, len + 1) && refused(z, n, 2 * len, NGX_ABORT),
        "one byte more of %u", (unsigned) n);
