@@ -20,7 +20,7 @@ use Test::SocketIO::WebSocket ();
 *frame = \&Test::SocketIO::WebSocket::frame_bytes;
 *said = \&Test::SocketIO::WebSocket::said;
 
-my $t = Test::SocketIO->new(alarm => 120);
+my $t = Test::SocketIO->new(alarm => 240);
 $t->run_echo(zone => '96m',
     socketio => 'socketio_max_payload 16m; socketio_send_queue 4096 20m;',
     server => <<'CONF');
@@ -66,12 +66,12 @@ sub echoes ($name, $code, $n) {
     my $text = sized($n);
     my $ws = $t->connected('websocket');
     $ws->send_raw($code->(1, $text));
-    same(said($ws->frame(20) // {}), "text:$text", "$name, text");
+    same(said($ws->frame(30) // {}), "text:$text", "$name, text");
 
     my $bytes = pack('N', 0xfeedbeef) x ($n / 4);
     $ws->send_raw(frame(1, $header) . $code->(2, $bytes));
-    same(said($ws->frame // {}), "text:$header", "$name, binary: header");
-    same(said($ws->frame(20) // {}), "binary:$bytes", "$name, binary");
+    same(said($ws->frame(30) // {}), "text:$header", "$name, binary: header");
+    same(said($ws->frame(30) // {}), "binary:$bytes", "$name, binary");
     $ws->close;
 }
 
@@ -115,7 +115,7 @@ for my $chop (64, 128, 256, 512, 1024, 2048) {
     my $text = sized($mb);
     my $ws = $t->connected('websocket');
     $ws->{conn}->send_slowly(frame(1, $text), $chop, 0);
-    same(said($ws->frame(20) // {}), "text:$text", $name);
+    same(said($ws->frame(30) // {}), "text:$text", $name);
     $ws->close;
 }
 
@@ -130,14 +130,14 @@ for my $n (0, 16, 64, 256, 1024, 4096) {
 
     $ws = $t->connected('websocket');
     $ws->send_raw(frame(1, $text, key => 'abcd') x 1000);
-    $got{said($ws->frame(10) // {})}++ for 1 .. 1000;
+    $got{said($ws->frame(30) // {})}++ for 1 .. 1000;
     is_deeply(\%got, { "text:$text" => 1000 }, "autobahn 9.7$name, text");
 
     %got = ();
     my $both = frame(1, $header, key => 'abcd')
         . frame(2, $bytes, key => 'abcd');
     $ws->send_raw($both x 1000);
-    $got{said($ws->frame(10) // {})}++ for 1 .. 2000;
+    $got{said($ws->frame(30) // {})}++ for 1 .. 2000;
     is_deeply(\%got, { "text:$header" => 1000, "binary:$bytes" => 1000 },
         "autobahn 9.8$name, binary");
     $ws->close;
@@ -153,11 +153,11 @@ for my $size (1000, 999, 500, 1) {
     my $text = sized(1000);
     my $pings = frame(9, 'x' x 125) x 2;
     $ws->send_raw(frames(1, $text, $size));
-    same(said($ws->frame // {}), "text:$text",
+    same(said($ws->frame(30) // {}), "text:$text",
         "the most bytes, in frames of $size");
     $ws->send_raw(frame(1, $header) . frames(2, 'x' x 1000, $size));
-    same(said($ws->frame // {}), "text:$header", '... binary: header');
-    same(said($ws->frame // {}), 'binary:' . 'x' x 1000, '... binary');
+    same(said($ws->frame(30) // {}), "text:$header", '... binary: header');
+    same(said($ws->frame(30) // {}), 'binary:' . 'x' x 1000, '... binary');
     $ws->close;
 }
 
@@ -188,10 +188,10 @@ sub pieces ($n, $between = '') {
 
 my $ws = $t->connected('websocket');
 $ws->send_raw(pieces(1024) . pieces(1024));
-is_deeply([map { said($ws->frame // {}) } 1, 2], [("text:$event") x 2],
+is_deeply([map { said($ws->frame(30) // {}) } 1, 2], [("text:$event") x 2],
     '1024 frames of a message, and of the next');
 $ws->send_raw(pieces(1024, frame(10, 'pong')));
-is(said($ws->frame // {}), "text:$event", 'pongs between do not count');
+is(said($ws->frame(30) // {}), "text:$event", 'pongs between do not count');
 $ws->close;
 ends('1025 frames', 1008, pieces(1025));
 ends('1025 frames, of binary', 1008,
