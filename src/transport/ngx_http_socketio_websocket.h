@@ -136,6 +136,21 @@ void ngx_http_socketio_ws_resume(ngx_http_socketio_ws_t *ws);
 ngx_int_t ngx_http_socketio_ws_rest(ngx_http_socketio_ws_t *ws, u_char *p,
     u_char *last);
 void ngx_http_socketio_ws_in_free(ngx_http_socketio_ws_t *ws);
+/* made if there is none; NULL: no memory, ws->error is set */
+ngx_http_socketio_ws_in_t *ngx_http_socketio_ws_in(ngx_http_socketio_ws_t *ws);
+/* the peer broke the protocol: ev has the code and why */
+void ngx_http_socketio_ws_fail(ngx_http_socketio_ws_t *ws,
+    ngx_socketio_ws_event_t *ev);
+
+/*
+ * ngx_http_socketio_ws_data.c: a span of a message.  *inflated grows by what
+ * was inflated.  NGX_OK; NGX_AGAIN: the message is held, parse no further;
+ * NGX_ERROR: ws->error is set.
+ */
+
+ngx_int_t ngx_http_socketio_ws_data(ngx_http_socketio_ws_t *ws,
+    ngx_socketio_ws_event_t *ev, size_t *inflated);
+void ngx_http_socketio_ws_data_free(ngx_http_socketio_ws_in_t *in);
 
 /* the client whose packets come on it */
 void ngx_http_socketio_ws_client(ngx_http_socketio_ws_t *ws,
