@@ -248,9 +248,7 @@ sub _finish_polling ($self) {
     if ($self->{ws} && !$self->{probe}) {
         $self->_ws_ended('lost probe');
     }
-    for my $ws (splice @{$self->{left} //= []}) {
-        $self->_fault('websocket is left open') if !defined $ws->closed;
-    }
+    $self->_leave;
 
     $self->_play_on($self->{ws} ? () : 'o', '2', '5', 's', 'm');
 }

@@ -285,6 +285,9 @@ sub _post_lost ($self, @) {
 sub _open ($self, @) {
     return if $self->{ws};
 
+    # who comes too early finds the one before, and is closed for it
+    $self->_leave;
+
     my $ws = Test::SocketIO::WebSocket->new($self->{d}->conn(
         $self->{worker}{ws}), $self->_url('websocket'), wait => !$self->{race});
     my $status = $self->{race} ? 101 : $ws->status;
@@ -437,6 +440,13 @@ sub _bad ($self, @) {
 sub _left ($self) {
     delete $self->{waits};
     push @{$self->{left}}, delete $self->{ws};
+}
+
+
+sub _leave ($self) {
+    for my $ws (splice @{$self->{left} //= []}) {
+        $self->_fault('websocket is left open') if !defined $ws->closed;
+    }
 }
 
 
