@@ -66,6 +66,10 @@ sub step ($p, $step) {
     } else {
         $p->{ws}->send($step eq '2' ? '2probe' : '5');
         $p->{ws}->recv if $step eq '2';
+
+        # Nothing is said to a "5": its worker has seen it when it says this.
+        $t->http('GET', '/pid', worker => $p->{what} eq 'websocket' ? 0 : 1)
+            if $step eq '5';
     }
 }
 
