@@ -131,8 +131,13 @@ sub settle ($self) {
 sub publish ($self, $command, $stopped = undef) {
     my $worker = $self->{emits}++ % 2;
     $worker = 1 - $stopped if defined $stopped;
-    return ($self->{t}->publish($command,
-        conn => $self->{control}[$worker]))[1] // croak 'no answer';
+
+    my ($status, $answer, $r) = $self->{t}->publish($command,
+        conn => $self->{control}[$worker]);
+    croak 'no answer' if !$answer;
+    $self->{control}[$worker] = $self->conn($worker) if !$r->{keepalive};
+
+    return $answer;
 }
 
 
