@@ -157,7 +157,7 @@ sub request ($self, $method, $path, %o) {
 # The next response, or undef if it is not complete within $timeout:
 # status, reason, headers (lower case; repeated ones joined by "\n"), head,
 # body, keepalive.
-sub response ($self, $timeout = 5, $method = 'GET') {
+sub response ($self, $timeout = 10, $method = 'GET') {
     my $res = $self->_until($timeout, sub { $self->_parse($method) });
 
     # Up to EOF, the only framing HTTP/1.0 may have.
@@ -249,7 +249,7 @@ sub silent ($self, $time) {
 
 
 # True when the peer closes within $timeout (bytes before that are kept).
-sub closed ($self, $timeout = 5) {
+sub closed ($self, $timeout = 10) {
     $self->_until($timeout, sub { undef });
     return $self->{eof};
 }

@@ -13,7 +13,7 @@ my $JSON = JSON::PP->new->utf8->canonical->allow_nonref;
 
 
 # The first packet of a websocket, decoded: also sets {sid}.
-sub open_packet ($self, $timeout = 5) {
+sub open_packet ($self, $timeout = 10) {
     my $p = $self->recv($timeout) // return undef;
     $p =~ /^0(\{.*\})$/s or return undef;
     $self->{open} = $JSON->decode($1);
@@ -24,7 +24,7 @@ sub open_packet ($self, $timeout = 5) {
 
 # CONNECT: the socket id, or undef (the refusal is in {refused}).  In revision
 # 3, where nobody asks for "/" and the answer has no id: 1.
-sub sio_connect ($self, $nsp = '/', $auth = undef, $timeout = 5) {
+sub sio_connect ($self, $nsp = '/', $auth = undef, $timeout = 10) {
     my $n = $nsp eq '/' ? '' : "$nsp,";
     my $old = $self->{eio} == 3;
 
@@ -53,7 +53,7 @@ sub emit ($self, @args) {
 
 
 # The next packet that is no heartbeat or noop.
-sub next_packet ($self, $timeout = 5) {
+sub next_packet ($self, $timeout = 10) {
     while (defined(my $p = $self->recv($timeout))) {
         return $p unless $p =~ ($self->{eio} == 3 ? qr/^[36]$/ : qr/^[26]$/);
         $self->send('3') if $p eq '2';
@@ -63,7 +63,7 @@ sub next_packet ($self, $timeout = 5) {
 
 
 # Packets until $n of them are there or $timeout is over.
-sub collect ($self, $n, $timeout = 5) {
+sub collect ($self, $n, $timeout = 10) {
     my @got;
     while (@got < $n) {
         push @got, $self->next_packet($timeout) // last;
@@ -163,7 +163,7 @@ sub _again ($self, $which) {
 }
 
 
-sub get_wait ($self, $timeout = 5) {
+sub get_wait ($self, $timeout = 10) {
     my $r = $self->{get}->response($timeout);
     $self->{in_get} = 0 if $r || $self->{get}{eof};
     return $r;
@@ -175,14 +175,14 @@ sub parked ($self, $time = 0.3) { return $self->{get}->silent($time) }
 
 
 # One whole GET: the response.
-sub get ($self, $timeout = 5) {
+sub get ($self, $timeout = 10) {
     $self->get_start unless $self->{in_get};
     return $self->get_wait($timeout);
 }
 
 
 # The body of one GET that was answered 200, else its status, else 'none'.
-sub body ($self, $timeout = 5) {
+sub body ($self, $timeout = 10) {
     my $r = $self->get($timeout) // return 'none';
     return $r->{status} == 200 ? $r->{body} : $r->{status};
 }
@@ -220,7 +220,7 @@ sub send ($self, @packets) {
 }
 
 
-sub recv ($self, $timeout = 5) {
+sub recv ($self, $timeout = 10) {
     if (!@{$self->{queue}}) {
         my $r = $self->get($timeout) // return undef;
         if ($r->{status} != 200) {
@@ -240,7 +240,7 @@ sub alive ($self) {
 
 
 # Waits for the end of the session.
-sub gone ($self, $timeout = 5) {
+sub gone ($self, $timeout = 10) {
     return Test::SocketIO::eventually(sub { !$self->alive }, $timeout);
 }
 

@@ -46,7 +46,7 @@ sub new ($class, $conn, $path, %o) {
 }
 
 
-sub handshake ($self, $timeout = 5) {
+sub handshake ($self, $timeout = 10) {
     my $r = $self->{res} = $self->{conn}->response($timeout);
     my $accept = sha1_base64("$self->{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11")
         . '=';
@@ -143,7 +143,7 @@ sub send ($self, @packets) {
 
 
 # The next frame: { fin, rsv, op, payload, masked }, or undef.
-sub frame ($self, $timeout = 5) {
+sub frame ($self, $timeout = 10) {
     my $c = $self->{conn};
 
     return $c->_until($timeout, sub {
@@ -171,7 +171,7 @@ sub frame ($self, $timeout = 5) {
 # The next Engine.IO packet: text, or "b" and base64 of a binary message
 # (as polling has it, without the type of revision 3).  undef: none in time,
 # or closed, see {close}.
-sub recv ($self, $timeout = 5) {
+sub recv ($self, $timeout = 10) {
     my $f = $self->frame($timeout) or return undef;
 
     if ($self->{deflate} && $f->{rsv} == 4) {
@@ -215,7 +215,7 @@ sub _binary ($self, $p) {
 # Waits for the end: the close code; '' for a Close without one; 'eof' for
 # none before EOF; undef when still open after $timeout.  Packets met on the
 # way are kept in {late}.
-sub closed ($self, $timeout = 5) {
+sub closed ($self, $timeout = 10) {
     my $f = $self->{close};
 
     while (!$f) {
@@ -250,7 +250,7 @@ sub said ($f) {
 # All frames from now on, as said(), and how TCP ends: "eof", "reset", or
 # "open" if it did not in $timeout.  The server's Close is answered; $n: after
 # so many frames ours is sent.
-sub transcript ($self, $n = undef, $timeout = 5) {
+sub transcript ($self, $n = undef, $timeout = 10) {
     my $c = $self->{conn};
     my $end = time + $timeout;
     my $sent = $c->{shut};
