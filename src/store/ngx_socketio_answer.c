@@ -22,6 +22,8 @@ static ngx_socketio_socket_t *ngx_socketio_waiting_locked(
     ngx_socketio_zone_t *zone, ngx_socketio_id_t *id);
 static void ngx_socketio_orphan_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t socket);
+static ngx_int_t ngx_socketio_reply_to(ngx_socketio_zone_t *zone,
+    ngx_uint_t type, ngx_socketio_id_t *id, u_char *frames, size_t len);
 static ngx_int_t ngx_socketio_data_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t socket, ngx_str_t *data);
 
@@ -255,9 +257,28 @@ ngx_int_t
 ngx_socketio_reply(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     u_char *frames, size_t len)
 {
+    return ngx_socketio_reply_to(zone, NGX_SOCKETIO_SOCKET, id, frames, len);
+}
+
+
+ngx_int_t
+ngx_socketio_reply_session(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    u_char *frames, size_t len)
+{
+    return ngx_socketio_reply_to(zone, NGX_SOCKETIO_SESSION, id, frames, len);
+}
+
+
+/* "type" is that of the record with this id */
+
+static ngx_int_t
+ngx_socketio_reply_to(ngx_socketio_zone_t *zone, ngx_uint_t type,
+    ngx_socketio_id_t *id, u_char *frames, size_t len)
+{
+    void                   *rec;
     ngx_int_t               rc;
     ngx_str_t               part;
-    ngx_socketio_ref_t      message;
+    ngx_socketio_ref_t      message, session, ref;
     ngx_socketio_socket_t  *socket;
 
     part.data = frames;
@@ -270,42 +291,19 @@ ngx_socketio_reply(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
         return NGX_ERROR;
     }
 
-    socket = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SOCKET, id->ref,
-                                      id->gen);
+    rec = ngx_socketio_find_locked(zone, type, id->ref, id->gen);
+    session = rec ? id->ref : 0;
+    ref = 0;
 
-    if (socket && socket->state == NGX_SOCKETIO_SOCKET_CONNECTED) {
-        rc = ngx_socketio_give_locked(zone, socket->session, id->ref, message,
-                                      0, ++zone->sh->seq, ngx_current_msec);
+    if (rec && type == NGX_SOCKETIO_SOCKET) {
+        socket = rec;
+        session = (socket->state == NGX_SOCKETIO_SOCKET_CONNECTED)
+                  ? socket->session : 0;
+        ref = id->ref;
     }
 
-    ngx_socketio_message_release_locked(zone, message);
-    ngx_socketio_zone_unlock(zone);
-
-    return rc;
-}
-
-
-ngx_int_t
-ngx_socketio_reply_session(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
-    u_char *frames, size_t len)
-{
-    ngx_int_t           rc;
-    ngx_str_t           part;
-    ngx_socketio_ref_t  message;
-
-    part.data = frames;
-    part.len = len;
-    rc = NGX_DECLINED;
-
-    message = ngx_socketio_message_try_lock(zone, &part, 1);
-
-    if (message == 0) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_socketio_find_locked(zone, NGX_SOCKETIO_SESSION, id->ref, id->gen))
-    {
-        rc = ngx_socketio_give_locked(zone, id->ref, 0, message, 0,
+    if (session) {
+        rc = ngx_socketio_give_locked(zone, session, ref, message, 0,
                                       ++zone->sh->seq, ngx_current_msec);
     }
 

@@ -216,7 +216,6 @@ ngx_socketio_get_look(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
         goto done;
     }
 
-    ngx_socketio_peer_locked(session, &taken->peer);
     ngx_socketio_take_locked(zone, session, 1, taken, now);
 
     if (taken->answer == NGX_SOCKETIO_EIO_STAY) {

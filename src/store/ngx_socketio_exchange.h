@@ -98,7 +98,8 @@ ngx_int_t ngx_socketio_get(ngx_socketio_zone_t *zone, ngx_socketio_key_t *key,
 /*
  * The parked GET was rung for, or has waited long enough ("noop").  NGX_OK:
  * answer it with *taken, it is parked no more; NGX_AGAIN: it stays;
- * NGX_DECLINED: the record is gone, answer with a close packet.
+ * NGX_DECLINED: the record is gone, answer with a close packet.  The peer is
+ * what ..._get() has said, and not set again.
  */
 ngx_int_t ngx_socketio_get_look(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, uint32_t handle, ngx_uint_t noop,
