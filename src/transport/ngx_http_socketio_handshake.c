@@ -61,9 +61,10 @@ ngx_http_socketio_handler(ngx_http_request_t *r)
 
     /* an Origin that is none of HTTP's is nobody's: admit() refuses it */
 
-    origin = ngx_http_socketio_origin_valid(r)
-             ? ngx_http_socketio_origin(r, conf, ctx, &req)
-             : NGX_OK;
+    req.bad_origin = !ngx_http_socketio_origin_valid(r);
+
+    origin = req.bad_origin ? NGX_OK
+                            : ngx_http_socketio_origin(r, conf, ctx, &req);
 
     if (origin == NGX_ERROR) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -109,7 +110,7 @@ ngx_http_socketio_admit(ngx_http_request_t *r,
                                        "not in socketio_transports");
     }
 
-    if (!ngx_http_socketio_origin_valid(r)) {
+    if (req->bad_origin) {
         return ngx_http_socketio_error(r, NGX_SOCKETIO_EIO_BAD_REQUEST,
                                        "INVALID_ORIGIN");
     }

@@ -277,6 +277,7 @@ static ngx_int_t
 ngx_http_socketio_get_answer(ngx_http_socketio_get_t *get,
     ngx_socketio_taken_t *taken)
 {
+    ngx_str_t           *type;
     ngx_uint_t           binary;
     ngx_chain_t         *out;
     ngx_http_request_t  *r;
@@ -300,16 +301,13 @@ ngx_http_socketio_get_answer(ngx_http_socketio_get_t *get,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (binary) {
-        return ngx_http_socketio_reply(r, NGX_HTTP_OK,
-                                       &ngx_http_socketio_binary_type,
-                                       ngx_http_socketio_binary_type.len,
-                                       out);
-    }
+    type = binary ? &ngx_http_socketio_binary_type
+                  : &ngx_http_socketio_text_type;
 
-    return ngx_http_socketio_reply(r, NGX_HTTP_OK,
-                                   &ngx_http_socketio_text_type,
-                                   sizeof("text/plain") - 1, out);
+    return ngx_http_socketio_reply(r, NGX_HTTP_OK, type,
+                                   binary ? type->len
+                                          : sizeof("text/plain") - 1,
+                                   out);
 }
 
 

@@ -22,6 +22,7 @@ typedef struct {
     unsigned                        has_sid:1;
     unsigned                        sid_ok:1;   /* of the sid's grammar */
     unsigned                        bad_j:1;    /* "j" is no number of ours */
+    unsigned                        bad_origin:1; /* that is none of HTTP's */
     ngx_socketio_key_t              key;        /* revision: 0 if unknown */
     ngx_socketio_peer_t             peer;       /* of a new transport */
 } ngx_http_socketio_request_t;
