@@ -56,6 +56,11 @@ typedef struct {
 } ngx_http_socketio_asked_t;
 
 
+typedef struct ngx_http_socketio_run_s  ngx_http_socketio_run_t;
+
+
+/* Zero it, then fill it in: once for many commands, one after another. */
+
 typedef struct {
     ngx_socketio_zone_t            *zone;
     ngx_log_t                      *log;
@@ -68,30 +73,43 @@ typedef struct {
     unsigned                        sole:1; /* socketio_hook_batch off */
 
     /*
-     * The text of the object that is run, of which ngx_socketio_json_check()
-     * approved.  Empty: it is made from the object, and numbers become what
-     * jansson holds.
+     * Publish API: "write" takes what a result has beyond its count, members
+     * of a JSON object with a comma before each, as they come; NGX_ERROR: no
+     * memory.  "wake" is called once for a command that waits; ..._more() must
+     * not be called from within.  NULL in hooks.
      */
-    ngx_str_t                       raw;
+    ngx_int_t                     (*write)(void *data, u_char *p, size_t len);
+    void                          (*wake)(void *data);
+    void                           *data;
 
     /* results */
     char                           *op;     /* name, static */
     char                           *error;  /* code, static; NULL: none */
     char                           *message;    /* static text for people */
     ngx_uint_t                      count;
+
+    unsigned                        waits:1;    /* for wake(), if NGX_AGAIN */
+    ngx_http_socketio_run_t        *run;    /* of a command that goes on */
 } ngx_http_socketio_command_t;
 
 
 /*
- * NGX_OK: done, command->count sockets were reached; NGX_DECLINED: invalid,
- * command->error says how, nothing has happened; NGX_BUSY: the zone is full,
- * command->error is "busy".  "op" is NULL if it is not known.
+ * Runs a command: the text of an object that ngx_socketio_json_check()
+ * passed; it need not stay.  "op" is NULL if it is not known.
+ *
+ * NGX_OK        done, command->count sockets were reached
+ * NGX_DECLINED  invalid, command->error says how, nothing has happened
+ * NGX_BUSY      the zone is full, or no memory; command->error is "busy"
+ * NGX_AGAIN     publish API: it goes on with ..._more(), now or, if
+ *               command->waits is set, when wake() has been called
+ * NGX_ERROR     write() failed: half a result is out
  */
-ngx_int_t ngx_http_socketio_command_run(ngx_http_socketio_command_t *command,
-    json_t *object);
-/* same, for the text of an object that ngx_socketio_json_check() passed */
 ngx_int_t ngx_http_socketio_command_text(ngx_http_socketio_command_t *command,
     ngx_str_t *text);
+/* the same codes; NGX_DECLINED and NGX_BUSY only if nothing was written */
+ngx_int_t ngx_http_socketio_command_more(ngx_http_socketio_command_t *command);
+/* one that goes on is not wanted any more; may be called for any */
+void ngx_http_socketio_command_end(ngx_http_socketio_command_t *command);
 
 
 /* a text of commands: the forms are told apart by their bytes */

@@ -22,7 +22,7 @@
 
 /* a command while it runs; lives in its own pool */
 
-typedef struct {
+struct ngx_http_socketio_run_s {
     ngx_http_socketio_command_t    *command;
     json_t                         *object;
     ngx_str_t                       raw;
@@ -39,7 +39,26 @@ typedef struct {
 
     u_char                          text[NGX_SOCKETIO_SOCKET_TEXT];
     u_char                          space[NGX_HTTP_SOCKETIO_NAME_MAX];
-} ngx_http_socketio_run_t;
+
+    /*
+     * Of one that returned NGX_AGAIN: its next step, with the same codes, and
+     * what is to be undone in the end, NULL if nothing.  "raw" is gone by then.
+     */
+    ngx_int_t                     (*more)(ngx_http_socketio_run_t *run);
+    void                          (*end)(ngx_http_socketio_run_t *run);
+    void                           *data;
+};
+
+
+/*
+ * "text" is the object's own; jansson's object has the fields that steer.
+ * Codes as ngx_http_socketio_command_text().
+ */
+ngx_int_t ngx_http_socketio_command_run(ngx_http_socketio_command_t *command,
+    json_t *object, ngx_str_t *text);
+/* always NGX_BUSY */
+ngx_int_t ngx_http_socketio_command_no_memory(
+    ngx_http_socketio_command_t *command);
 
 
 /*
@@ -89,7 +108,14 @@ ngx_int_t ngx_http_socketio_command_kept(ngx_http_socketio_run_t *run,
 ngx_int_t ngx_http_socketio_command_frames(ngx_http_socketio_run_t *run,
     ngx_http_socketio_packet_t *packet, ngx_str_t *frames);
 
-/* the commands that answer an event */
+/* the commands; those of hooks answer an event */
+ngx_int_t ngx_http_socketio_command_emit(ngx_http_socketio_run_t *run);
+ngx_int_t ngx_http_socketio_command_send(ngx_http_socketio_run_t *run);
+ngx_int_t ngx_http_socketio_command_join(ngx_http_socketio_run_t *run);
+ngx_int_t ngx_http_socketio_command_leave(ngx_http_socketio_run_t *run);
+ngx_int_t ngx_http_socketio_command_disconnect(ngx_http_socketio_run_t *run);
+ngx_int_t ngx_http_socketio_command_data(ngx_http_socketio_run_t *run);
+ngx_int_t ngx_http_socketio_command_count(ngx_http_socketio_run_t *run);
 ngx_int_t ngx_http_socketio_command_accept(ngx_http_socketio_run_t *run);
 ngx_int_t ngx_http_socketio_command_reject(ngx_http_socketio_run_t *run);
 ngx_int_t ngx_http_socketio_command_ack(ngx_http_socketio_run_t *run);

@@ -9,7 +9,7 @@
  */
 
 
-#include "client/ngx_http_socketio_command.h"
+#include "client/ngx_http_socketio_command_internal.h"
 #include "proto/ngx_socketio_json.h"
 
 
@@ -168,18 +168,13 @@ ngx_http_socketio_command_text(ngx_http_socketio_command_t *command,
         json_decref(object);
 
         command->op = NULL;
-        command->error = "busy";
-        command->message = "out of memory";
         command->count = 0;
 
-        return NGX_BUSY;
+        return ngx_http_socketio_command_no_memory(command);
     }
 
-    command->raw = *text;
+    rc = ngx_http_socketio_command_run(command, object, text);
 
-    rc = ngx_http_socketio_command_run(command, object);
-
-    ngx_str_null(&command->raw);
     json_decref(object);
 
     return rc;

@@ -1,0 +1,210 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+/* Commands that change sockets: join, leave, disconnect, data; and count. */
+
+
+#include "client/ngx_http_socketio_command_internal.h"
+#include "proto/ngx_socketio_sio.h"
+
+
+static ngx_int_t ngx_http_socketio_command_rooms(ngx_http_socketio_run_t *run,
+    ngx_socketio_do_e what);
+
+
+ngx_int_t
+ngx_http_socketio_command_join(ngx_http_socketio_run_t *run)
+{
+    return ngx_http_socketio_command_rooms(run, NGX_SOCKETIO_DO_JOIN);
+}
+
+
+ngx_int_t
+ngx_http_socketio_command_leave(ngx_http_socketio_run_t *run)
+{
+    return ngx_http_socketio_command_rooms(run, NGX_SOCKETIO_DO_LEAVE);
+}
+
+
+static ngx_int_t
+ngx_http_socketio_command_rooms(ngx_http_socketio_run_t *run,
+    ngx_socketio_do_e what)
+{
+    ngx_int_t    rc;
+    ngx_uint_t   count;
+    ngx_array_t  rooms;
+
+    rc = ngx_http_socketio_command_target(run, NULL);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = ngx_http_socketio_command_room_list(run, "room", &rooms);
+
+    if (rc == NGX_DONE) {
+        return ngx_http_socketio_command_error(run, "bad_args",
+                                               "room is missing");
+    }
+
+    if (rc != NGX_OK || run->nobody) {
+        return rc;
+    }
+
+    count = 0;
+    rc = ngx_socketio_select(run->command->zone, &run->target, what,
+                             rooms.elts, rooms.nelts, run->command->max_rooms,
+                             NULL, 0, &count);
+
+    return ngx_http_socketio_command_done(run, rc, count);
+}
+
+
+ngx_int_t
+ngx_http_socketio_command_disconnect(ngx_http_socketio_run_t *run)
+{
+    ngx_int_t                    rc;
+    ngx_str_t                    frames;
+    ngx_uint_t                   whole, count;
+    ngx_http_socketio_packet_t   packet;
+
+    rc = ngx_http_socketio_command_target(run, "room");
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_socketio_command_flag(run, "close", &whole);
+    }
+
+    if (rc != NGX_OK || run->nobody) {
+        return rc;
+    }
+
+    ngx_str_null(&frames);
+
+    if (ngx_http_socketio_command_raw(run)) {
+        whole = 1;
+
+    } else {
+        ngx_memzero(&packet, sizeof(ngx_http_socketio_packet_t));
+
+        packet.type = NGX_SOCKETIO_SIO_DISCONNECT;
+        packet.nsp = run->nsp;
+        ngx_str_set(&packet.json, "");
+
+        rc = ngx_http_socketio_command_frames(run, &packet, &frames);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    count = 0;
+    rc = ngx_socketio_select(run->command->zone, &run->target,
+                             whole ? NGX_SOCKETIO_DO_CLOSE
+                                   : NGX_SOCKETIO_DO_DISCONNECT,
+                             NULL, 0, 0, frames.data, frames.len, &count);
+
+    if (frames.data) {
+        ngx_free(frames.data);
+    }
+
+    return ngx_http_socketio_command_done(run, rc, count);
+}
+
+
+ngx_int_t
+ngx_http_socketio_command_data(ngx_http_socketio_run_t *run)
+{
+    ngx_int_t          rc;
+    ngx_str_t          data;
+    ngx_socketio_id_t  socket;
+
+    ngx_http_socketio_command_field(run, "data", &data);
+
+    if (data.len == 0) {
+        return ngx_http_socketio_command_error(run, "bad_args",
+                                               "data is missing");
+    }
+
+    ngx_http_socketio_command_value(run, "data", &data);
+
+    rc = ngx_http_socketio_command_kept(run, &data);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_socketio_command_socket(run, &socket);
+    }
+
+    if (rc != NGX_OK || run->nobody) {
+        return rc;
+    }
+
+    rc = ngx_socketio_set_data(run->command->zone, &socket, &data);
+
+    return ngx_http_socketio_command_done(run, rc, 1);
+}
+
+
+/* leaving no room changes nothing, but says how many sockets are meant */
+
+ngx_int_t
+ngx_http_socketio_command_count(ngx_http_socketio_run_t *run)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  count;
+
+    rc = ngx_http_socketio_command_target(run, "room");
+
+    if (rc != NGX_OK || run->nobody) {
+        return rc;
+    }
+
+    count = 0;
+    rc = ngx_socketio_select(run->command->zone, &run->target,
+                             NGX_SOCKETIO_DO_LEAVE, NULL, 0, 0, NULL, 0,
+                             &count);
+
+    return ngx_http_socketio_command_done(run, rc, count);
+}
+
+
+ngx_int_t
+ngx_http_socketio_command_room_list(ngx_http_socketio_run_t *run, char *field,
+    ngx_array_t *rooms)
+{
+    ngx_int_t             rc;
+    ngx_str_t            *text;
+    ngx_uint_t            i;
+    ngx_array_t           names;
+    ngx_socketio_name_t  *name;
+
+    ngx_memzero(rooms, sizeof(ngx_array_t));
+
+    rc = ngx_http_socketio_command_names(run, field, "bad_args", &names);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_array_init(rooms, run->pool, names.nelts ? names.nelts : 1,
+                       sizeof(ngx_socketio_name_t))
+        != NGX_OK)
+    {
+        return NGX_BUSY;
+    }
+
+    text = names.elts;
+
+    for (i = 0; i < names.nelts; i++) {
+        name = ngx_array_push(rooms);
+
+        if (name == NULL) {
+            return NGX_BUSY;
+        }
+
+        ngx_socketio_name_set(name, &text[i]);
+    }
+
+    return NGX_OK;
+}

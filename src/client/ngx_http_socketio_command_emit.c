@@ -1,0 +1,144 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+/* Commands that carry something to clients: emit, send. */
+
+
+#include "client/ngx_http_socketio_command_internal.h"
+#include "proto/ngx_socketio_sio.h"
+
+
+/* the length of a message has 32 bits */
+#define NGX_HTTP_SOCKETIO_COMMAND_MAX  0x7fffffff
+
+
+static ngx_int_t ngx_http_socketio_command_give(ngx_http_socketio_run_t *run,
+    ngx_str_t *frames);
+
+
+ngx_int_t
+ngx_http_socketio_command_emit(ngx_http_socketio_run_t *run)
+{
+    ngx_int_t                    rc;
+    ngx_str_t                    frames;
+    ngx_http_socketio_packet_t   packet;
+
+    ngx_memzero(&packet, sizeof(ngx_http_socketio_packet_t));
+
+    rc = ngx_http_socketio_command_target(run, "room");
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_socketio_command_packet(run, 0, &packet);
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    /* whoever waits for answers must not wait in vain */
+
+    if (json_is_string(json_object_get(run->object, "ack"))
+        || json_is_true(json_object_get(run->object, "ack")))
+    {
+        return ngx_http_socketio_command_error(run, "bad_args",
+                                  "ack is not supported yet for emits");
+    }
+
+    if (run->nobody) {
+        return NGX_OK;
+    }
+
+    packet.nsp = run->nsp;
+
+    rc = ngx_http_socketio_command_frames(run, &packet, &frames);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_socketio_command_give(run, &frames);
+}
+
+
+/* a message as it is, to raw sessions */
+
+ngx_int_t
+ngx_http_socketio_command_send(ngx_http_socketio_run_t *run)
+{
+    ngx_int_t                    rc;
+    ngx_str_t                    frames;
+    ngx_http_socketio_packet_t   packet;
+
+    ngx_memzero(&packet, sizeof(ngx_http_socketio_packet_t));
+
+    packet.raw = 1;
+
+    rc = ngx_http_socketio_command_target(run, "room");
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_socketio_command_message(run, &packet);
+    }
+
+    if (rc != NGX_OK || run->nobody) {
+        return rc;
+    }
+
+    rc = ngx_http_socketio_command_frames(run, &packet, &frames);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_socketio_command_give(run, &frames);
+}
+
+
+/* to the target; frees the frames */
+
+static ngx_int_t
+ngx_http_socketio_command_give(ngx_http_socketio_run_t *run,
+    ngx_str_t *frames)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  is_volatile, count;
+
+    rc = ngx_http_socketio_command_flag(run, "volatile", &is_volatile);
+
+    if (rc != NGX_OK) {
+        ngx_free(frames->data);
+        return rc;
+    }
+
+    count = 0;
+    rc = ngx_socketio_emit(run->command->zone, &run->target, frames->data,
+                           frames->len,
+                           is_volatile ? NGX_SOCKETIO_VOLATILE : 0, &count);
+    ngx_free(frames->data);
+
+    return ngx_http_socketio_command_done(run, rc, count);
+}
+
+
+ngx_int_t
+ngx_http_socketio_command_frames(ngx_http_socketio_run_t *run,
+    ngx_http_socketio_packet_t *packet, ngx_str_t *frames)
+{
+    size_t  len, size;
+
+    len = ngx_http_socketio_frames(NULL, packet);
+    size = (size_t) run->command->zone->sh->npages * NGX_SOCKETIO_PAGE;
+
+    /* "busy" would invite to try again what can never fit */
+
+    if (len > size || len > NGX_HTTP_SOCKETIO_COMMAND_MAX) {
+        return ngx_http_socketio_command_error(run, "too_large",
+                                               "the message is too large");
+    }
+
+    *frames = ngx_http_socketio_frames_alloc(packet, run->command->log);
+
+    return (frames->data != NULL) ? NGX_OK : NGX_BUSY;
+}
