@@ -43,6 +43,9 @@ static ngx_http_socketio_limit_t  ngx_http_socketio_limits[] = {
     { ngx_string("attachments="),
       offsetof(ngx_http_socketio_loc_conf_t, max_attachments), 0 },
 
+    { ngx_string("acks="),
+      offsetof(ngx_http_socketio_loc_conf_t, max_acks), 0 },
+
     { ngx_null_string, 0, 0 }
 };
 

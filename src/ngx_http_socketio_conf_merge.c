@@ -88,6 +88,7 @@ ngx_http_socketio_create_loc_conf(ngx_conf_t *cf)
     conf->max_namespaces = NGX_CONF_UNSET_UINT;
     conf->max_rooms = NGX_CONF_UNSET_UINT;
     conf->max_attachments = NGX_CONF_UNSET_UINT;
+    conf->max_acks = NGX_CONF_UNSET_UINT;
 
     return conf;
 }
@@ -212,6 +213,9 @@ ngx_http_socketio_check_raw(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf,
 
     } else if (conf->max_attachments != NGX_CONF_UNSET_UINT) {
         ngx_str_set(&value, "attachments=");
+
+    } else if (conf->max_acks != NGX_CONF_UNSET_UINT) {
+        ngx_str_set(&value, "acks=");
 
     } else {
         return NGX_CONF_OK;
@@ -350,6 +354,7 @@ ngx_http_socketio_merge_values(ngx_conf_t *cf,
     ngx_conf_merge_uint_value(conf->max_rooms, prev->max_rooms, 256);
     ngx_conf_merge_uint_value(conf->max_attachments, prev->max_attachments,
                               10);
+    ngx_conf_merge_uint_value(conf->max_acks, prev->max_acks, 100);
 
     return NGX_CONF_OK;
 }

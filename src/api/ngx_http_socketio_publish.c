@@ -137,6 +137,7 @@ ngx_http_socketio_publish_body(ngx_http_request_t *r)
     publish->command.log = r->connection->log;
     publish->command.max_rooms = conf->max_rooms;
     publish->command.max_attachments = conf->max_attachments;
+    publish->command.max_acks = conf->max_acks;
 
     if (ngx_socketio_worker_ready(publish->command.zone) != NGX_OK) {
         publish->command.error = "busy";

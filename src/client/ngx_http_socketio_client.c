@@ -269,12 +269,6 @@ ngx_http_socketio_client_message(ngx_http_socketio_client_t *client,
         client->left = pkt.nsp;
         return ngx_http_socketio_client_result(client, rc);
 
-    case NGX_SOCKETIO_SIO_ACK:
-        ngx_socketio_name_set(&nsp, &pkt.nsp);
-        rc = ngx_socketio_incoming_ack(client->zone, &client->id, &nsp,
-                                       ngx_current_msec);
-        return ngx_http_socketio_client_result(client, rc);
-
     default:
         return ngx_http_socketio_client_event(client, &pkt);
     }
@@ -443,7 +437,8 @@ ngx_http_socketio_client_event(ngx_http_socketio_client_t *client,
 
     ngx_memzero(&in, sizeof(ngx_socketio_incoming_t));
 
-    in.kind = (pkt->type == NGX_SOCKETIO_SIO_BINARY_ACK)
+    in.kind = (pkt->type == NGX_SOCKETIO_SIO_ACK
+               || pkt->type == NGX_SOCKETIO_SIO_BINARY_ACK)
               ? NGX_SOCKETIO_EVENT_ACK : NGX_SOCKETIO_EVENT_EVENT;
     in.body = pkt->data;
     in.ack = pkt->has_id ? pkt->id + 1 : 0;

@@ -99,6 +99,17 @@ ngx_int_t ngx_http_socketio_client_reject(ngx_socketio_zone_t *zone,
 ngx_str_t ngx_http_socketio_error_frames(ngx_socketio_peer_t *peer,
     ngx_str_t *nsp, ngx_str_t *message, ngx_str_t *data, ngx_log_t *log);
 
+/*
+ * Copies to the pool what a chain of the zone holds; and the attachments of a
+ * packet, each behind its length.  NGX_OK; NGX_DECLINED: it is not there, who
+ * owned it has lost it; NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_socketio_bytes_read(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t bytes, size_t len, ngx_str_t *text, ngx_pool_t *pool);
+ngx_int_t ngx_http_socketio_attachments_read(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t attached, size_t len, ngx_uint_t n,
+    ngx_str_t **attachments, ngx_pool_t *pool);
+
 /* the hook that gets the events of a namespace; NULL: none */
 ngx_http_socketio_hook_t *ngx_http_socketio_client_hook(
     ngx_http_socketio_loc_conf_t *conf, ngx_str_t *nsp);

@@ -66,6 +66,7 @@ typedef struct {
     ngx_log_t                      *log;
     ngx_uint_t                      max_rooms;
     ngx_uint_t                      max_attachments;
+    ngx_uint_t                      max_acks;   /* that a socket may owe */
     /* hook: the events of the batch; if sole, "id" may be missing */
     ngx_http_socketio_asked_t      *asked;
     ngx_uint_t                      nasked;

@@ -15,8 +15,10 @@
 #define NGX_HTTP_SOCKETIO_COMMAND_MAX  0x7fffffff
 
 
+static ngx_int_t ngx_http_socketio_command_call(ngx_http_socketio_run_t *run,
+    ngx_socketio_ask_t *ask, ngx_http_socketio_packet_t *packet);
 static ngx_int_t ngx_http_socketio_command_give(ngx_http_socketio_run_t *run,
-    ngx_str_t *frames);
+    ngx_str_t *frames, ngx_socketio_ask_t *ask);
 
 
 ngx_int_t
@@ -24,6 +26,7 @@ ngx_http_socketio_command_emit(ngx_http_socketio_run_t *run)
 {
     ngx_int_t                    rc;
     ngx_str_t                    frames;
+    ngx_socketio_ask_t           ask;
     ngx_http_socketio_packet_t   packet;
 
     ngx_memzero(&packet, sizeof(ngx_http_socketio_packet_t));
@@ -34,24 +37,27 @@ ngx_http_socketio_command_emit(ngx_http_socketio_run_t *run)
         rc = ngx_http_socketio_command_packet(run, 0, &packet);
     }
 
+    if (rc == NGX_OK) {
+        rc = ngx_http_socketio_command_ask(run, &ask);
+    }
+
     if (rc != NGX_OK) {
         return rc;
     }
 
-    /* whoever waits for answers must not wait in vain */
+    packet.nsp = run->nsp;
 
-    if (json_is_string(json_object_get(run->object, "ack"))
-        || json_is_true(json_object_get(run->object, "ack")))
-    {
-        return ngx_http_socketio_command_error(run, "bad_args",
-                                  "ack is not supported yet for emits");
+    if (ask.timeout) {
+        packet.ack = ask.number + 1;
+    }
+
+    if (ask.timeout && ask.token.len == 0) {
+        return ngx_http_socketio_command_call(run, &ask, &packet);
     }
 
     if (run->nobody) {
         return NGX_OK;
     }
-
-    packet.nsp = run->nsp;
 
     rc = ngx_http_socketio_command_frames(run, &packet, &frames);
 
@@ -59,7 +65,32 @@ ngx_http_socketio_command_emit(ngx_http_socketio_run_t *run)
         return rc;
     }
 
-    return ngx_http_socketio_command_give(run, &frames);
+    return ngx_http_socketio_command_give(run, &frames,
+                                          ask.timeout ? &ask : NULL);
+}
+
+
+/* an emit whose answers are the result of the command */
+
+static ngx_int_t
+ngx_http_socketio_command_call(ngx_http_socketio_run_t *run,
+    ngx_socketio_ask_t *ask, ngx_http_socketio_packet_t *packet)
+{
+    ngx_int_t  rc;
+    ngx_str_t  frames;
+
+    rc = ngx_http_socketio_command_wait(run, ask);
+
+    if (rc == NGX_OK && !run->nobody) {
+        rc = ngx_http_socketio_command_frames(run, packet, &frames);
+
+        if (rc == NGX_OK) {
+            rc = ngx_http_socketio_command_give(run, &frames, ask);
+        }
+    }
+
+    return (rc == NGX_OK) ? ngx_http_socketio_command_acks(run, ask)
+                          : rc;
 }
 
 
@@ -92,15 +123,15 @@ ngx_http_socketio_command_send(ngx_http_socketio_run_t *run)
         return rc;
     }
 
-    return ngx_http_socketio_command_give(run, &frames);
+    return ngx_http_socketio_command_give(run, &frames, NULL);
 }
 
 
-/* to the target; frees the frames */
+/* to the target; frees the frames; "ask" may be NULL */
 
 static ngx_int_t
 ngx_http_socketio_command_give(ngx_http_socketio_run_t *run,
-    ngx_str_t *frames)
+    ngx_str_t *frames, ngx_socketio_ask_t *ask)
 {
     ngx_int_t   rc;
     ngx_uint_t  is_volatile, count;
@@ -115,7 +146,8 @@ ngx_http_socketio_command_give(ngx_http_socketio_run_t *run,
     count = 0;
     rc = ngx_socketio_emit(run->command->zone, &run->target, frames->data,
                            frames->len,
-                           is_volatile ? NGX_SOCKETIO_VOLATILE : 0, &count);
+                           is_volatile ? NGX_SOCKETIO_VOLATILE : 0, ask,
+                           &count);
     ngx_free(frames->data);
 
     return ngx_http_socketio_command_done(run, rc, count);

@@ -14,7 +14,7 @@
 
 
 #include "client/ngx_http_socketio_command.h"
-#include "store/ngx_socketio_emit.h"
+#include "store/ngx_socketio_ack.h"
 
 
 #define NGX_HTTP_SOCKETIO_COMMAND_NAMES  256    /* in one list */
@@ -97,6 +97,19 @@ ngx_int_t ngx_http_socketio_command_message(ngx_http_socketio_run_t *run,
 /* json and attachments of an EVENT or ACK, and its type */
 ngx_int_t ngx_http_socketio_command_packet(ngx_http_socketio_run_t *run,
     ngx_uint_t ack, ngx_http_socketio_packet_t *packet);
+
+/*
+ * What an emit asks for: NGX_OK with ask->timeout 0: no acks.  A token goes to
+ * the backend; else this command waits.
+ */
+ngx_int_t ngx_http_socketio_command_ask(ngx_http_socketio_run_t *run,
+    ngx_socketio_ask_t *ask);
+/* before the emit: this worker can be rung; NGX_OK, NGX_BUSY */
+ngx_int_t ngx_http_socketio_command_wait(ngx_http_socketio_run_t *run,
+    ngx_socketio_ask_t *ask);
+/* its first step, after the emit */
+ngx_int_t ngx_http_socketio_command_acks(ngx_http_socketio_run_t *run,
+    ngx_socketio_ask_t *ask);
 
 /* to ngx_socketio_name_t; NGX_DONE: no such field */
 ngx_int_t ngx_http_socketio_command_room_list(ngx_http_socketio_run_t *run,

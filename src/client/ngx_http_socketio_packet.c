@@ -6,6 +6,7 @@
 
 #include "client/ngx_http_socketio_client.h"
 #include "store/ngx_socketio_emit.h"
+#include "store/ngx_socketio_bytes.h"
 #include "proto/ngx_socketio_eio.h"
 #include "proto/ngx_socketio_sio.h"
 #include "proto/ngx_socketio_ws_frame.h"
@@ -307,4 +308,73 @@ ngx_http_socketio_nsp_match(ngx_array_t *nsps, ngx_str_t *name)
     }
 
     return 0;
+}
+
+
+ngx_int_t
+ngx_http_socketio_bytes_read(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t bytes, size_t len, ngx_str_t *text, ngx_pool_t *pool)
+{
+    text->len = len;
+
+    if (len == 0) {
+        text->data = (u_char *) "";
+        return NGX_OK;
+    }
+
+    text->data = ngx_pnalloc(pool, len);
+    if (text->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    return (ngx_socketio_bytes_read(zone, bytes, text->data, len) == len)
+           ? NGX_OK : NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_socketio_attachments_read(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t attached, size_t len, ngx_uint_t n,
+    ngx_str_t **attachments, ngx_pool_t *pool)
+{
+    u_char      *p, *last;
+    uint32_t     size;
+    ngx_int_t    rc;
+    ngx_str_t    text, *a;
+    ngx_uint_t   i;
+
+    rc = ngx_http_socketio_bytes_read(zone, attached, len, &text, pool);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    a = ngx_palloc(pool, n * sizeof(ngx_str_t));
+    if (a == NULL) {
+        return NGX_ERROR;
+    }
+
+    *attachments = a;
+
+    p = text.data;
+    last = p + text.len;
+
+    for (i = 0; i < n; i++) {
+
+        if ((size_t) (last - p) < sizeof(uint32_t)) {
+            return NGX_DECLINED;
+        }
+
+        ngx_memcpy(&size, p, sizeof(uint32_t));
+        p += sizeof(uint32_t);
+
+        if ((size_t) (last - p) < size) {
+            return NGX_DECLINED;
+        }
+
+        a[i].len = size;
+        a[i].data = p;
+        p += size;
+    }
+
+    return NGX_OK;
 }

@@ -14,8 +14,7 @@
 #define NGX_HTTP_SOCKETIO_EVENT_ROOMS  65536
 
 
-static ngx_int_t ngx_http_socketio_event_bytes(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t bytes, size_t len, ngx_str_t *text, ngx_pool_t *pool);
+static ngx_str_t *ngx_http_socketio_event_failed(ngx_uint_t outcome);
 static ngx_int_t ngx_http_socketio_event_body(
     ngx_http_socketio_event_t *event, ngx_str_t *body);
 static ngx_int_t ngx_http_socketio_event_query(
@@ -66,22 +65,22 @@ ngx_http_socketio_event_read(ngx_socketio_zone_t *zone,
     event->id_text.data = p;
     event->id_text.len = ngx_http_socketio_event_id(p, zone, &event->id) - p;
 
-    rc = ngx_http_socketio_event_bytes(zone, entry->nsp, entry->nsp_len,
-                                       &event->nsp, pool);
+    rc = ngx_http_socketio_bytes_read(zone, entry->nsp, entry->nsp_len,
+                                      &event->nsp, pool);
     if (rc != NGX_OK) {
         return rc;
     }
 
-    rc = ngx_http_socketio_event_bytes(zone, entry->body, entry->body_len,
-                                       &body, pool);
+    rc = ngx_http_socketio_bytes_read(zone, entry->body, entry->body_len,
+                                      &body, pool);
     if (rc != NGX_OK) {
         return rc;
     }
 
     if (handshake || entry->type == NGX_SOCKETIO_ENTRY_CONNECT) {
-        rc = ngx_http_socketio_event_bytes(zone, entry->handshake,
-                                           entry->handshake_len,
-                                           &event->handshake, pool);
+        rc = ngx_http_socketio_bytes_read(zone, entry->handshake,
+                                          entry->handshake_len,
+                                          &event->handshake, pool);
         if (rc != NGX_OK) {
             return rc;
         }
@@ -125,30 +124,48 @@ ngx_http_socketio_event_read(ngx_socketio_zone_t *zone,
         return ngx_http_socketio_event_read_attachments(zone, entry, event,
                                                         pool);
 
+    case NGX_SOCKETIO_ENTRY_ACK:
+        rc = ngx_http_socketio_bytes_read(zone, entry->token, entry->token_len,
+                                          &event->event, pool);
+
+        if (rc == NGX_OK) {
+            rc = ngx_http_socketio_event_body(event, &body);
+        }
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        event->failed = ngx_http_socketio_event_failed(entry->outcome);
+
+        return ngx_http_socketio_event_read_attachments(zone, entry, event,
+                                                        pool);
+
     default: /* NGX_SOCKETIO_ENTRY_DISCONNECT */
         return ngx_http_socketio_event_read_rooms(zone, entry, event, pool);
     }
 }
 
 
-static ngx_int_t
-ngx_http_socketio_event_bytes(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t bytes, size_t len, ngx_str_t *text, ngx_pool_t *pool)
+/* NULL: the client has answered */
+
+static ngx_str_t *
+ngx_http_socketio_event_failed(ngx_uint_t outcome)
 {
-    text->len = len;
+    static ngx_str_t  timeout = ngx_string("timeout");
+    static ngx_str_t  disconnected = ngx_string("disconnected");
 
-    if (len == 0) {
-        text->data = (u_char *) "";
-        return NGX_OK;
+    switch (outcome) {
+
+    case NGX_SOCKETIO_EVENT_ACK_TIMEOUT:
+        return &timeout;
+
+    case NGX_SOCKETIO_EVENT_ACK_GONE:
+        return &disconnected;
+
+    default: /* NGX_SOCKETIO_EVENT_ACK */
+        return NULL;
     }
-
-    text->data = ngx_pnalloc(pool, len);
-    if (text->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    return (ngx_socketio_bytes_read(zone, bytes, text->data, len) == len)
-           ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -175,14 +192,24 @@ ngx_http_socketio_event_body(ngx_http_socketio_event_t *event,
         return NGX_OK;
     }
 
-    /* ["name",a,b] */
+    if (event->type == NGX_SOCKETIO_ENTRY_ACK && body->len == 0) {
+        return NGX_OK;
+    }
 
-    if (body->len < 3 || body->data[0] != '[' || last[-1] != ']') {
+    /* ["name",a,b], or, of an ack, [a,b] */
+
+    if (body->len < 2 || body->data[0] != '[' || last[-1] != ']') {
         return NGX_DECLINED;
     }
 
     last--;
     p = ngx_socketio_json_space(body->data + 1, last);
+
+    if (event->type == NGX_SOCKETIO_ENTRY_ACK) {
+        event->args.data = p;
+        event->args.len = last - p;
+        return NGX_OK;
+    }
 
     event->event.data = p;
     p = ngx_socketio_json_skip(p, last);
@@ -323,55 +350,17 @@ ngx_http_socketio_event_read_attachments(ngx_socketio_zone_t *zone,
     ngx_socketio_entry_t *entry, ngx_http_socketio_event_t *event,
     ngx_pool_t *pool)
 {
-    u_char      *p, *last;
-    uint32_t     len;
-    ngx_int_t    rc;
-    ngx_str_t    attached, *a;
-    ngx_uint_t   n;
-
     if (entry->attachments == 0) {
         return NGX_OK;
     }
 
     event->binary = 1;
+    event->nattachments = entry->attachments;
 
-    rc = ngx_http_socketio_event_bytes(zone, entry->attached,
-                                       entry->attached_len, &attached, pool);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    a = ngx_palloc(pool, entry->attachments * sizeof(ngx_str_t));
-    if (a == NULL) {
-        return NGX_ERROR;
-    }
-
-    event->attachments = a;
-
-    p = attached.data;
-    last = p + attached.len;
-
-    for (n = 0; n < entry->attachments; n++) {
-
-        if ((size_t) (last - p) < sizeof(uint32_t)) {
-            return NGX_DECLINED;
-        }
-
-        ngx_memcpy(&len, p, sizeof(uint32_t));
-        p += sizeof(uint32_t);
-
-        if ((size_t) (last - p) < len) {
-            return NGX_DECLINED;
-        }
-
-        a[n].len = len;
-        a[n].data = p;
-        p += len;
-    }
-
-    event->nattachments = n;
-
-    return NGX_OK;
+    return ngx_http_socketio_attachments_read(zone, entry->attached,
+                                              entry->attached_len,
+                                              entry->attachments,
+                                              &event->attachments, pool);
 }
 
 

@@ -27,13 +27,15 @@ typedef struct {
     ngx_str_t                       nsp;
     uint64_t                        time;
     ngx_str_t                      *reason;
+    ngx_str_t                      *failed;     /* of an ack; NULL: it came */
     ngx_uint_t                      websocket;
     ngx_socketio_peer_t             peer;
 
     ngx_str_t                       data;       /* JSON; empty: none */
     ngx_str_t                       handshake;  /* JSON members */
     ngx_str_t                       auth;       /* JSON object */
-    ngx_str_t                       event;      /* JSON token */
+    ngx_str_t                       event;      /* JSON token: its name, or
+                                                   an ack's "token" */
     ngx_str_t                       args;       /* JSON, without brackets */
     ngx_str_t                       message;    /* of a raw session */
     ngx_str_t                      *attachments;    /* raw */

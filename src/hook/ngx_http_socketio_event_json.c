@@ -27,6 +27,8 @@ static void ngx_http_socketio_event_put_uint(
     ngx_http_socketio_event_out_t *out, uint64_t n);
 static void ngx_http_socketio_event_put_connect(
     ngx_http_socketio_event_out_t *out, ngx_http_socketio_event_t *event);
+static void ngx_http_socketio_event_put_ack(
+    ngx_http_socketio_event_out_t *out, ngx_http_socketio_event_t *event);
 static void ngx_http_socketio_event_put_base64(
     ngx_http_socketio_event_out_t *out, ngx_str_t *bytes);
 static void ngx_http_socketio_event_put_message(
@@ -53,9 +55,11 @@ static ngx_int_t ngx_http_socketio_event_visible(ngx_str_t *dst,
     ngx_http_socketio_event_put(out, (u_char *) text, sizeof(text) - 1)
 
 
-static ngx_str_t  ngx_http_socketio_event_types[][3] = {
-    { ngx_string("connect"), ngx_string("event"), ngx_string("disconnect") },
-    { ngx_string("open"), ngx_string("message"), ngx_string("close") }
+static ngx_str_t  ngx_http_socketio_event_types[][4] = {
+    { ngx_string("connect"), ngx_string("event"), ngx_string("disconnect"),
+      ngx_string("ack") },
+    { ngx_string("open"), ngx_string("message"), ngx_string("close"),
+      ngx_null_string }
 };
 
 
@@ -119,6 +123,10 @@ ngx_http_socketio_event_json(u_char *p, ngx_http_socketio_event_t *event)
             ngx_http_socketio_event_put_attachments(&out, event);
         }
 
+        break;
+
+    case NGX_SOCKETIO_ENTRY_ACK:
+        ngx_http_socketio_event_put_ack(&out, event);
         break;
 
     default: /* NGX_SOCKETIO_ENTRY_DISCONNECT */
@@ -193,6 +201,30 @@ ngx_http_socketio_event_put_connect(ngx_http_socketio_event_out_t *out,
     }
 
     ngx_http_socketio_event_put_text(out, "}");
+}
+
+
+static void
+ngx_http_socketio_event_put_ack(ngx_http_socketio_event_out_t *out,
+    ngx_http_socketio_event_t *event)
+{
+    ngx_http_socketio_event_put_text(out, ",\"token\":");
+    ngx_http_socketio_event_put(out, event->event.data, event->event.len);
+
+    if (event->failed) {
+        ngx_http_socketio_event_put_text(out, ",\"error\":");
+        ngx_http_socketio_event_put_quoted(out, event->failed);
+        return;
+    }
+
+    ngx_http_socketio_event_put_text(out, ",\"args\":[");
+    ngx_http_socketio_event_put(out, event->args.data, event->args.len);
+    ngx_http_socketio_event_put_text(out, "]");
+
+    if (event->binary) {
+        ngx_http_socketio_event_put_text(out, ",\"attachments\":");
+        ngx_http_socketio_event_put_attachments(out, event);
+    }
 }
 
 
@@ -363,6 +395,18 @@ ngx_http_socketio_event_variables(ngx_http_socketio_event_t *event,
             != NGX_OK)
         {
             return NULL;
+        }
+
+        break;
+
+    case NGX_SOCKETIO_ENTRY_ACK:
+        if (ngx_http_socketio_event_variables_event(v, event, pool) != NGX_OK)
+        {
+            return NULL;
+        }
+
+        if (event->failed) {
+            v->reason = *event->failed;
         }
 
         break;

@@ -313,6 +313,7 @@ ngx_http_socketio_result_commands(ngx_http_socketio_batch_t *batch,
         command.log = ngx_cycle->log;
         command.max_rooms = conf->max_rooms;
         command.max_attachments = conf->max_attachments;
+        command.max_acks = conf->max_acks;
         command.asked = batch->asked.elts;
         command.nasked = batch->asked.nelts;
         command.hook = 1;

@@ -4,7 +4,7 @@
  */
 
 
-#include "store/ngx_socketio_emit.h"
+#include "store/ngx_socketio_ack.h"
 #include "store/ngx_socketio_inbox.h"
 #include "store/ngx_socketio_session.h"
 #include "store/ngx_socketio_slot.h"
@@ -26,6 +26,8 @@ typedef struct {
 } ngx_socketio_fanout_t;
 
 
+static ngx_int_t ngx_socketio_emit_asked_locked(ngx_socketio_fanout_t *f,
+    ngx_socketio_ask_t *ask);
 static ngx_int_t ngx_socketio_emit_target_locked(ngx_socketio_fanout_t *f);
 static ngx_int_t ngx_socketio_emit_room_locked(ngx_socketio_fanout_t *f,
     ngx_socketio_ref_t room);
@@ -89,7 +91,8 @@ ngx_socketio_word_socket_locked(ngx_socketio_zone_t *zone,
 
 ngx_int_t
 ngx_socketio_emit(ngx_socketio_zone_t *zone, ngx_socketio_target_t *target,
-    u_char *frames, size_t len, ngx_uint_t flags, ngx_uint_t *count)
+    u_char *frames, size_t len, ngx_uint_t flags, ngx_socketio_ask_t *ask,
+    ngx_uint_t *count)
 {
     ngx_int_t              rc;
     ngx_str_t              part;
@@ -119,7 +122,7 @@ ngx_socketio_emit(ngx_socketio_zone_t *zone, ngx_socketio_target_t *target,
         ngx_socketio_room_ref_locked(zone, f.nsp);
     }
 
-    rc = f.nsp ? ngx_socketio_emit_target_locked(&f) : NGX_OK;
+    rc = f.nsp ? ngx_socketio_emit_asked_locked(&f, ask) : NGX_OK;
 
     if (rc == NGX_ERROR) {
         zone->sh->stats.full++;
@@ -133,6 +136,37 @@ ngx_socketio_emit(ngx_socketio_zone_t *zone, ngx_socketio_target_t *target,
     ngx_socketio_zone_unlock(zone);
 
     *count = f.count;
+
+    return rc;
+}
+
+
+/* in the hold of the packet: no answer can come before it is awaited */
+
+static ngx_int_t
+ngx_socketio_emit_asked_locked(ngx_socketio_fanout_t *f,
+    ngx_socketio_ask_t *ask)
+{
+    ngx_int_t  rc;
+
+    if (ask == NULL) {
+        return ngx_socketio_emit_target_locked(f);
+    }
+
+    if (ngx_socketio_ack_open_locked(f->zone, ask, f->target, f->nsp, f->now)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_socketio_emit_target_locked(f);
+
+    if (rc == NGX_ERROR) {
+        ngx_socketio_ack_undo_locked(f->zone, ask->id.ref);
+        return NGX_ERROR;
+    }
+
+    ngx_socketio_ack_sent_locked(f->zone, ask->id.ref);
 
     return rc;
 }

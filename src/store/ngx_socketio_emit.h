@@ -48,6 +48,9 @@ typedef enum {
 } ngx_socketio_do_e;
 
 
+typedef struct ngx_socketio_ask_s  ngx_socketio_ask_t;
+
+
 void ngx_socketio_word_set(ngx_socketio_word_t *word, ngx_str_t *text);
 /* for store/: the connected socket of the namespace that it names; 0: none */
 ngx_socketio_ref_t ngx_socketio_word_socket_locked(ngx_socketio_zone_t *zone,
@@ -57,10 +60,10 @@ ngx_socketio_ref_t ngx_socketio_word_socket_locked(ngx_socketio_zone_t *zone,
 void ngx_socketio_target_except_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_target_t *target, ngx_socketio_ref_t nsp, uint64_t mark);
 
-/* NGX_OK or NGX_ERROR; *count: sockets reached */
+/* NGX_OK or NGX_ERROR; *count: sockets reached; ask: NULL, or see ack.h */
 ngx_int_t ngx_socketio_emit(ngx_socketio_zone_t *zone,
     ngx_socketio_target_t *target, u_char *frames, size_t len,
-    ngx_uint_t flags, ngx_uint_t *count);
+    ngx_uint_t flags, ngx_socketio_ask_t *ask, ngx_uint_t *count);
 
 /*
  * Changes sockets in steps of 256 a hold.  frames: for DISCONNECT and CLOSE

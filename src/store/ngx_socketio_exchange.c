@@ -420,6 +420,7 @@ ngx_socketio_mine(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
 {
     ngx_int_t                rc;
     ngx_uint_t               i;
+    ngx_socketio_ack_t      *ack;
     ngx_socketio_conn_t     *conn;
     ngx_socketio_session_t  *session;
 
@@ -427,6 +428,18 @@ ngx_socketio_mine(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     *tenure = 0;
 
     ngx_socketio_zone_lock(zone);
+
+    ack = ngx_socketio_find_locked(zone, NGX_SOCKETIO_ACK, id->ref, id->gen);
+
+    if (ack) {
+        rc = NGX_OK;
+
+        for (i = 0; i < NGX_SOCKETIO_CONNS; i++) {
+            handles[i] = -1;
+        }
+
+        handles[0] = (int64_t) ack->conn.handle;
+    }
 
     session = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SESSION, id->ref,
                                        id->gen);

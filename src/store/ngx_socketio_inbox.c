@@ -6,6 +6,7 @@
 
 #include "store/ngx_socketio_inbox.h"
 #include "store/ngx_socketio_session.h"
+#include "store/ngx_socketio_ack.h"
 #include "store/ngx_socketio_slot.h"
 #include "store/ngx_socketio_bytes.h"
 
@@ -119,6 +120,7 @@ ngx_socketio_entry_copy_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_session_t *session, ngx_socketio_ref_t ref,
     ngx_socketio_entry_t *entry)
 {
+    ngx_socketio_ack_t     *ack;
     ngx_socketio_room_t    *nsp;
     ngx_socketio_event_t   *event;
     ngx_socketio_socket_t  *socket;
@@ -143,10 +145,22 @@ ngx_socketio_entry_copy_locked(ngx_socketio_zone_t *zone,
         entry->type = (event->rec.kind == NGX_SOCKETIO_EVENT_CONNECT)
                       ? NGX_SOCKETIO_ENTRY_CONNECT
                       : NGX_SOCKETIO_ENTRY_EVENT;
+
+        if (event->rec.kind >= NGX_SOCKETIO_EVENT_ACK) {
+            ack = ngx_socketio_rec(zone, (ngx_socketio_ref_t) event->ack);
+
+            entry->type = NGX_SOCKETIO_ENTRY_ACK;
+            entry->token = ack->token;
+            entry->token_len = ack->token_len;
+            entry->outcome = event->rec.kind;
+
+        } else {
+            entry->ack = event->ack;
+        }
+
         entry->socket.ref = event->socket;
         entry->seq = event->seq;
         entry->time = event->time;
-        entry->ack = event->ack;
         entry->body = event->body;
         entry->body_len = event->body_len;
         entry->attached = event->attached;

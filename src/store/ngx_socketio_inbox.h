@@ -23,7 +23,8 @@ typedef struct {
     ngx_uint_t                 kind;        /* NGX_SOCKETIO_EVENT_... */
     ngx_socketio_name_t        nsp;
     ngx_str_t                  body;        /* JSON as it came, may be empty */
-    uint64_t                   ack;         /* client's id + 1; 0: none */
+    uint64_t                   ack;         /* client's id + 1; 0: none.  ACK:
+                                               that of the emit + 1 */
     ngx_uint_t                 attachments; /* to come */
     ngx_uint_t                 namespaces_max;
     u_char                     secret[NGX_SOCKETIO_SECRET];
@@ -33,7 +34,8 @@ typedef struct {
 
 
 /*
- * A CONNECT or an event, also one that waits for attachments.
+ * A CONNECT, an event, or an ACK, also one that waits for attachments.  An ACK
+ * that nobody waits for is ignored.
  *
  * NGX_OK        it is in the inbox, or waits for attachments
  * NGX_DONE      there is no backend: a CONNECT is to be accepted by the
@@ -53,15 +55,13 @@ ngx_int_t ngx_socketio_incoming_attachment(ngx_socketio_zone_t *zone,
 /* DISCONNECT from the client; NGX_OK, NGX_ABORT, NGX_DECLINED */
 ngx_int_t ngx_socketio_incoming_disconnect(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, ngx_socketio_name_t *nsp, uint64_t now);
-/* ACK: whether such a socket is there; same codes */
-ngx_int_t ngx_socketio_incoming_ack(ngx_socketio_zone_t *zone,
-    ngx_socketio_id_t *id, ngx_socketio_name_t *nsp, uint64_t now);
 
 
 typedef enum {
     NGX_SOCKETIO_ENTRY_CONNECT = 0,
     NGX_SOCKETIO_ENTRY_EVENT,
-    NGX_SOCKETIO_ENTRY_DISCONNECT
+    NGX_SOCKETIO_ENTRY_DISCONNECT,
+    NGX_SOCKETIO_ENTRY_ACK
 } ngx_socketio_entry_e;
 
 
@@ -96,6 +96,9 @@ typedef struct {
     ngx_socketio_peer_t        peer;
     ngx_socketio_ref_t         data;        /* session data: see ..._data() */
     uint32_t                   data_len;
+    ngx_socketio_ref_t         token;       /* bytes: of an ack, JSON */
+    uint32_t                   token_len;
+    ngx_uint_t                 outcome;     /* NGX_SOCKETIO_EVENT_ACK... */
     unsigned                   binary:1;    /* a message of a raw session */
 } ngx_socketio_entry_t;
 

@@ -9,6 +9,7 @@
 
 #include "store/ngx_socketio_inbox.h"
 #include "store/ngx_socketio_session.h"
+#include "store/ngx_socketio_ack.h"
 #include "store/ngx_socketio_message.h"
 #include "store/ngx_socketio_bytes.h"
 
@@ -16,6 +17,9 @@
 static ngx_int_t ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, ngx_socketio_incoming_t *in,
     ngx_socketio_ref_t *socket, uint64_t now);
+static ngx_int_t ngx_socketio_incoming_awaited_locked(
+    ngx_socketio_zone_t *zone, ngx_socketio_session_t *session,
+    ngx_socketio_incoming_t *in, ngx_socketio_ref_t socket);
 static ngx_int_t ngx_socketio_incoming_early_locked(
     ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     ngx_socketio_incoming_t *in, ngx_uint_t pending, uint64_t now);
@@ -30,11 +34,15 @@ static ngx_int_t ngx_socketio_fault_locked(ngx_socketio_zone_t *zone,
 static ngx_int_t ngx_socketio_incoming_add_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, ngx_socketio_incoming_t *in,
     ngx_socketio_ref_t socket, ngx_socketio_ref_t message);
+static ngx_int_t ngx_socketio_incoming_body_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t event, ngx_str_t *body);
+static ngx_int_t ngx_socketio_incoming_ack_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_incoming_t *in, ngx_socketio_ref_t socket,
+    ngx_socketio_ref_t message);
 static void ngx_socketio_event_complete_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t event);
-static ngx_int_t ngx_socketio_incoming_socket_locked(
-    ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
-    ngx_socketio_name_t *nsp, ngx_socketio_ref_t *socket, uint64_t now);
+static void ngx_socketio_incoming_part_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t part);
 
 
 ngx_int_t
@@ -60,7 +68,9 @@ ngx_socketio_incoming(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     rc = ngx_socketio_incoming_check_locked(zone, id, in, &socket, now);
 
     if (rc == NGX_OK) {
-        rc = ngx_socketio_incoming_add_locked(zone, id, in, socket, message);
+        rc = (in->kind == NGX_SOCKETIO_EVENT_ACK && in->attachments == 0)
+             ? ngx_socketio_incoming_ack_locked(zone, in, socket, message)
+             : ngx_socketio_incoming_add_locked(zone, id, in, socket, message);
 
         if (rc == NGX_OK) {
             message = 0;
@@ -156,12 +166,39 @@ ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
                                                       socket != NULL, now);
         }
 
+        if (in->kind == NGX_SOCKETIO_EVENT_ACK) {
+            return ngx_socketio_incoming_awaited_locked(zone, session, in,
+                                                        *ref);
+        }
+
         if (!session->hooked && in->attachments == 0) {
             return NGX_DONE;
         }
     }
 
     return ngx_socketio_inbox_full_locked(session, in->body.len);
+}
+
+
+/*
+ * Only what becomes an entry needs room in the inbox; an ACK that nobody waits
+ * for is dropped (socket.io, 4).
+ */
+
+static ngx_int_t
+ngx_socketio_incoming_awaited_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session, ngx_socketio_incoming_t *in,
+    ngx_socketio_ref_t socket)
+{
+    ngx_socketio_ref_t  event;
+
+    event = ngx_socketio_ack_find_locked(zone, socket, in->ack - 1);
+
+    if (event && ngx_socketio_ack_hooked_locked(zone, event)) {
+        return ngx_socketio_inbox_full_locked(session, in->body.len);
+    }
+
+    return (event || in->attachments) ? NGX_OK : NGX_DONE;
 }
 
 
@@ -268,15 +305,11 @@ ngx_socketio_incoming_add_locked(ngx_socketio_zone_t *zone,
 
     event = ngx_socketio_rec(zone, ref);
 
-    if (message == 0 && in->body.len) {
-        event->body = ngx_socketio_bytes_alloc_locked(zone, ref, in->body.len,
-                                                      NULL);
-        if (event->body == 0) {
-            ngx_socketio_free_locked(zone, ref);
-            return NGX_BUSY;
-        }
-
-        ngx_socketio_bytes_write(zone, event->body, &in->body, 1);
+    if (message == 0
+        && ngx_socketio_incoming_body_locked(zone, ref, &in->body) != NGX_OK)
+    {
+        ngx_socketio_free_locked(zone, ref);
+        return NGX_BUSY;
     }
 
     if (in->kind == NGX_SOCKETIO_EVENT_CONNECT) {
@@ -295,7 +328,8 @@ ngx_socketio_incoming_add_locked(ngx_socketio_zone_t *zone,
 
     tp = ngx_timeofday();
 
-    event->rec.kind = (uint8_t) in->kind;
+    event->rec.kind = (in->kind == NGX_SOCKETIO_EVENT_ACK)
+                      ? NGX_SOCKETIO_EVENT_ACK_PART : (uint8_t) in->kind;
     event->session = id->ref;
     event->socket = socket_ref;
     event->time = (uint64_t) tp->sec * 1000 + tp->msec;
@@ -317,6 +351,60 @@ ngx_socketio_incoming_add_locked(ngx_socketio_zone_t *zone,
 }
 
 
+static ngx_int_t
+ngx_socketio_incoming_body_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, ngx_str_t *body)
+{
+    ngx_socketio_event_t  *event;
+
+    if (body->len == 0) {
+        return NGX_OK;
+    }
+
+    event = ngx_socketio_rec(zone, ref);
+    event->body = ngx_socketio_bytes_alloc_locked(zone, ref, body->len, NULL);
+
+    if (event->body == 0) {
+        return NGX_BUSY;
+    }
+
+    ngx_socketio_bytes_write(zone, event->body, body, 1);
+
+    return NGX_OK;
+}
+
+
+/* the answer that was awaited; codes as ..._add_locked() */
+
+static ngx_int_t
+ngx_socketio_incoming_ack_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_incoming_t *in, ngx_socketio_ref_t socket,
+    ngx_socketio_ref_t message)
+{
+    ngx_socketio_ref_t     ref, tail;
+    ngx_socketio_event_t  *event;
+
+    ref = ngx_socketio_ack_find_locked(zone, socket, in->ack - 1);
+    event = ngx_socketio_rec(zone, ref);
+
+    if (message) {
+        event->body = ngx_socketio_message_strip_locked(zone, message, ref,
+                                                        &tail);
+
+    } else if (ngx_socketio_incoming_body_locked(zone, ref, &in->body)
+               != NGX_OK)
+    {
+        return NGX_BUSY;
+    }
+
+    event->body_len = (uint32_t) in->body.len;
+
+    ngx_socketio_ack_settle_locked(zone, ref, NGX_SOCKETIO_EVENT_ACK);
+
+    return NGX_OK;
+}
+
+
 static void
 ngx_socketio_event_complete_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref)
@@ -328,10 +416,12 @@ ngx_socketio_event_complete_locked(ngx_socketio_zone_t *zone,
     event = ngx_socketio_rec(zone, ref);
     session = ngx_socketio_rec(zone, event->session);
 
-    if (!session->hooked
-        || event->socket == 0
-        || event->rec.kind == NGX_SOCKETIO_EVENT_ACK)
-    {
+    if (event->rec.kind == NGX_SOCKETIO_EVENT_ACK_PART) {
+        ngx_socketio_incoming_part_locked(zone, ref);
+        return;
+    }
+
+    if (!session->hooked || event->socket == 0) {
         ngx_socketio_event_free_locked(zone, ref);
         return;
     }
@@ -342,6 +432,43 @@ ngx_socketio_event_complete_locked(ngx_socketio_zone_t *zone,
 
     ngx_socketio_inbox_add_locked(zone, event->session, ref,
                                   event->body_len + event->attached_len);
+}
+
+
+/* a BINARY_ACK is whole: what it brings goes to the event that is awaited */
+
+static void
+ngx_socketio_incoming_part_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_ref_t     awaited;
+    ngx_socketio_event_t  *part, *event;
+
+    part = ngx_socketio_rec(zone, ref);
+    awaited = part->socket
+              ? ngx_socketio_ack_find_locked(zone, part->socket, part->ack - 1)
+              : 0;
+
+    if (awaited) {
+        event = ngx_socketio_rec(zone, awaited);
+
+        event->body = part->body;
+        event->body_len = part->body_len;
+        event->attached = part->attached;
+        event->attached_len = part->attached_len;
+        event->attachments = part->attachments;
+        event->got = part->got;
+
+        (void) ngx_socketio_bytes_own_locked(zone, event->body, awaited);
+        (void) ngx_socketio_bytes_own_locked(zone, event->attached, awaited);
+
+        part->body = 0;
+        part->attached = 0;
+
+        ngx_socketio_ack_settle_locked(zone, awaited, NGX_SOCKETIO_EVENT_ACK);
+    }
+
+    ngx_socketio_event_free_locked(zone, ref);
 }
 
 
@@ -423,12 +550,22 @@ ngx_int_t
 ngx_socketio_incoming_disconnect(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, ngx_socketio_name_t *nsp, uint64_t now)
 {
-    ngx_int_t           rc;
-    ngx_socketio_ref_t  ref;
+    ngx_int_t                rc;
+    ngx_socketio_ref_t       ref;
+    ngx_socketio_incoming_t  in;
+
+    ngx_memzero(&in, sizeof(ngx_socketio_incoming_t));
+    in.kind = NGX_SOCKETIO_EVENT_EVENT;
+    in.nsp = *nsp;
 
     ngx_socketio_zone_lock(zone);
 
-    rc = ngx_socketio_incoming_socket_locked(zone, id, nsp, &ref, now);
+    rc = ngx_socketio_incoming_check_locked(zone, id, &in, &ref, now);
+
+    if (rc == NGX_DONE || rc == NGX_AGAIN) {
+        /* the socket is its own entry: the inbox may be full */
+        rc = NGX_OK;
+    }
 
     if (rc == NGX_OK && ref) {
         ngx_socketio_socket_end_locked(zone, ref,
@@ -438,41 +575,4 @@ ngx_socketio_incoming_disconnect(ngx_socketio_zone_t *zone,
     ngx_socketio_zone_unlock(zone);
 
     return rc;
-}
-
-
-ngx_int_t
-ngx_socketio_incoming_ack(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
-    ngx_socketio_name_t *nsp, uint64_t now)
-{
-    ngx_int_t           rc;
-    ngx_socketio_ref_t  ref;
-
-    ngx_socketio_zone_lock(zone);
-
-    rc = ngx_socketio_incoming_socket_locked(zone, id, nsp, &ref, now);
-
-    ngx_socketio_zone_unlock(zone);
-
-    return rc;
-}
-
-
-/* the socket of a packet that makes no entry, so that the inbox may be full */
-
-static ngx_int_t
-ngx_socketio_incoming_socket_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_id_t *id, ngx_socketio_name_t *nsp, ngx_socketio_ref_t *ref,
-    uint64_t now)
-{
-    ngx_int_t                rc;
-    ngx_socketio_incoming_t  in;
-
-    ngx_memzero(&in, sizeof(ngx_socketio_incoming_t));
-    in.kind = NGX_SOCKETIO_EVENT_EVENT;
-    in.nsp = *nsp;
-
-    rc = ngx_socketio_incoming_check_locked(zone, id, &in, ref, now);
-
-    return (rc == NGX_DONE || rc == NGX_AGAIN) ? NGX_OK : rc;
 }

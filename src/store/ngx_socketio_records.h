@@ -146,6 +146,9 @@ typedef struct {
     uint16_t                   data_len;
     uint16_t                   nrooms;
     uint32_t                   end_seq;     /* of its disconnect event */
+    ngx_socketio_ref_t         awaited;     /* events: acks it has to send,
+                                               the newest first */
+    uint16_t                   nawaited;
     u_char                     secret[NGX_SOCKETIO_SECRET];
     uint8_t                    state;
     uint8_t                    reason;
@@ -226,10 +229,20 @@ typedef struct {
 enum {
     NGX_SOCKETIO_EVENT_CONNECT = 0,
     NGX_SOCKETIO_EVENT_EVENT,
-    NGX_SOCKETIO_EVENT_ACK,                 /* nobody waits for it: dropped */
     NGX_SOCKETIO_EVENT_TEXT,                /* messages of a raw session */
-    NGX_SOCKETIO_EVENT_BINARY
+    NGX_SOCKETIO_EVENT_BINARY,
+    NGX_SOCKETIO_EVENT_ACK,                 /* the answer to an emit */
+    NGX_SOCKETIO_EVENT_ACK_TIMEOUT,         /* ... which did not come */
+    NGX_SOCKETIO_EVENT_ACK_GONE,            /* ... and its socket has ended */
+    NGX_SOCKETIO_EVENT_ACK_PART             /* one that lacks attachments */
 };
+
+
+/*
+ * An answer that is awaited is an event already, of its socket's list and of
+ * its ack's: whatever comes of it, an entry or one for the worker that waits,
+ * needs no memory then but for what the client says.
+ */
 
 
 typedef struct {
@@ -240,7 +253,10 @@ typedef struct {
     uint32_t                   seq;
     uint32_t                   body_len;
     uint64_t                   time;        /* ms since 1970 */
-    uint64_t                   ack;         /* client's id + 1; 0: none */
+    uint64_t                   ack;         /* client's id + 1; 0: none.  ACK:
+                                               the ack; PART: its number */
+    ngx_socketio_ref_t         ack_next;    /* awaited by the same ack */
+    ngx_socketio_ref_t         ack_prev;
     ngx_socketio_ref_t         body;        /* bytes: JSON as it came */
     ngx_socketio_ref_t         attached;    /* bytes: each with a u32 length */
     ngx_socketio_ref_t         attached_tail;
@@ -248,6 +264,33 @@ typedef struct {
     uint16_t                   attachments; /* announced */
     uint16_t                   got;
 } ngx_socketio_event_t;
+
+
+/*
+ * An emit that clients are to acknowledge, and who is told: the backend, with
+ * the token, or a worker that waits; then it is on the list of that slot.
+ */
+
+typedef struct {
+    ngx_socketio_rec_t         rec;
+    ngx_socketio_ref_t         awaited;     /* events */
+    ngx_socketio_ref_t         answers;     /* events, for who waits */
+    ngx_socketio_ref_t         answers_tail;
+    ngx_socketio_ref_t         token;       /* bytes: JSON; 0: a worker waits */
+    uint64_t                   number;      /* the packet's id */
+    uint64_t                   deadline;    /* ms */
+    uint32_t                   expected;
+    uint32_t                   received;
+    uint32_t                   refs;        /* events that name it */
+    uint16_t                   token_len;
+    uint16_t                   wheel;       /* as in a session */
+    ngx_socketio_ref_t         wheel_next;
+    ngx_socketio_ref_t         wheel_prev;
+    ngx_socketio_ref_t         next;        /* of the slot */
+    ngx_socketio_ref_t         prev;
+    ngx_socketio_conn_t        conn;        /* who waits */
+    uint8_t                    sending;     /* not everybody is told yet */
+} ngx_socketio_ack_t;
 
 
 struct ngx_socketio_slot_s {
@@ -263,6 +306,7 @@ struct ngx_socketio_slot_s {
     ngx_socketio_ref_t         held_tail;
 
     ngx_socketio_ref_t         messages;    /* being filled */
+    ngx_socketio_ref_t         acks;        /* that it waits for */
 
     uint8_t                    exiting;     /* takes no inbox any more */
     uint8_t                    overrun;

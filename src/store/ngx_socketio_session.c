@@ -5,6 +5,7 @@
 
 
 #include "store/ngx_socketio_session.h"
+#include "store/ngx_socketio_ack.h"
 #include "store/ngx_socketio_slot.h"
 #include "store/ngx_socketio_bytes.h"
 
@@ -237,7 +238,7 @@ ngx_socketio_session_release_locked(ngx_socketio_zone_t *zone,
         return;
     }
 
-    ngx_socketio_wheel_cut_locked(zone, session);
+    ngx_socketio_wheel_cut_locked(zone, ref);
 
     ngx_socketio_nodes_free_locked(zone, &session->outbox,
                                    &session->outbox_tail);
@@ -465,6 +466,12 @@ ngx_socketio_event_free_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_event_t  *event;
 
     event = ngx_socketio_rec(zone, ref);
+
+    if (event->rec.kind >= NGX_SOCKETIO_EVENT_ACK
+        && event->rec.kind <= NGX_SOCKETIO_EVENT_ACK_GONE)
+    {
+        ngx_socketio_ack_unref_locked(zone, (ngx_socketio_ref_t) event->ack);
+    }
 
     ngx_socketio_bytes_free_locked(zone, event->body);
     ngx_socketio_bytes_free_locked(zone, event->attached);

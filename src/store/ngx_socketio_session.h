@@ -52,10 +52,11 @@ void ngx_socketio_session_end_locked(ngx_socketio_zone_t *zone,
 void ngx_socketio_session_release_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session);
 
+/* a session, or an ack */
 void ngx_socketio_wheel_set_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t session);
+    ngx_socketio_ref_t ref);
 void ngx_socketio_wheel_cut_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_session_t *session);
+    ngx_socketio_ref_t ref);
 /* all that is due; lets go of the lock between batches */
 void ngx_socketio_wheel_turn(ngx_socketio_zone_t *zone, uint64_t now);
 /* ms until the next bucket in use, 1000 at the most; needs no lock */

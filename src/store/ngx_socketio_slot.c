@@ -6,6 +6,7 @@
 
 #include "store/ngx_socketio_session.h"
 #include "store/ngx_socketio_slot.h"
+#include "store/ngx_socketio_ack.h"
 #include "store/ngx_socketio_bytes.h"
 
 
@@ -493,5 +494,5 @@ ngx_socketio_bury_lists_locked(ngx_socketio_zone_t *zone,
         ngx_socketio_message_release_locked(zone, slot->messages);
     }
 
-    return NGX_OK;
+    return ngx_socketio_ack_bury_locked(zone, slot);
 }

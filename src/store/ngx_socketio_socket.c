@@ -6,6 +6,7 @@
 
 #include "store/ngx_socketio_inbox.h"
 #include "store/ngx_socketio_session.h"
+#include "store/ngx_socketio_ack.h"
 #include "store/ngx_socketio_bytes.h"
 #include "proto/ngx_socketio_base64.h"
 
@@ -152,6 +153,10 @@ ngx_socketio_socket_end_locked(ngx_socketio_zone_t *zone,
         ngx_socketio_session_end_locked(zone, session_ref,
                                     NGX_SOCKETIO_REASON_TRANSPORT_ERROR, now);
     }
+
+    /* what it owed comes before its disconnect, which is its last event */
+
+    ngx_socketio_ack_gone_locked(zone, ref);
 
     if (session->hooked) {
         socket->end_seq = socket->seq++;

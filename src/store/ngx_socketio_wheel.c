@@ -5,29 +5,75 @@
 
 
 /*
- * Deadlines of sessions, in buckets of 10 ms, turned by whose tick comes
- * first.  What moves a deadline later only stores it: the session is looked
- * at, and put where it belongs, when its bucket comes up.  One that is further
- * away than the wheel is long comes by, and goes on.
+ * Deadlines of sessions and acks, in buckets of 10 ms, turned by whose tick
+ * comes first.  What moves a deadline later only stores it: the record is
+ * looked at, and put where it belongs, when its bucket comes up.  One that is
+ * further away than the wheel is long comes by, and goes on.
  */
 
 
 #include "store/ngx_socketio_session.h"
+#include "store/ngx_socketio_ack.h"
 
 
-#define NGX_SOCKETIO_WHEEL_HOLD  64         /* sessions */
+#define NGX_SOCKETIO_WHEEL_HOLD  64         /* records */
 
 
-static uint64_t ngx_socketio_wheel_due_locked(ngx_socketio_session_t *session);
+/* where a record keeps its place on the wheel */
+
+typedef struct {
+    ngx_socketio_ref_t        *next;
+    ngx_socketio_ref_t        *prev;
+    uint16_t                  *bucket;      /* + 1; 0: in none */
+} ngx_socketio_spoke_t;
+
+
+static void ngx_socketio_wheel_spoke_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, ngx_socketio_spoke_t *spoke);
+static uint64_t ngx_socketio_wheel_due_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref);
+static ngx_int_t ngx_socketio_wheel_ack_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, uint64_t now);
 static void ngx_socketio_wheel_look_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref, uint64_t now);
+
+
+static void
+ngx_socketio_wheel_spoke_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, ngx_socketio_spoke_t *spoke)
+{
+    ngx_socketio_ack_t      *ack;
+    ngx_socketio_session_t  *session;
+
+    if (ngx_socketio_type(zone, ref) == NGX_SOCKETIO_ACK) {
+        ack = ngx_socketio_rec(zone, ref);
+        spoke->next = &ack->wheel_next;
+        spoke->prev = &ack->wheel_prev;
+        spoke->bucket = &ack->wheel;
+        return;
+    }
+
+    session = ngx_socketio_rec(zone, ref);
+    spoke->next = &session->wheel_next;
+    spoke->prev = &session->wheel_prev;
+    spoke->bucket = &session->wheel;
+}
 
 
 /* 0: nothing is due, ever */
 
 static uint64_t
-ngx_socketio_wheel_due_locked(ngx_socketio_session_t *session)
+ngx_socketio_wheel_due_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
 {
+    ngx_socketio_session_t  *session;
+
+    if (ngx_socketio_type(zone, ref) == NGX_SOCKETIO_ACK) {
+        return ((ngx_socketio_ack_t *) ngx_socketio_rec(zone, ref))->deadline;
+    }
+
+    session = ngx_socketio_rec(zone, ref);
+
     if (session->eio.state == NGX_SOCKETIO_EIO_CLOSED) {
         /* at once: if nobody else waits for it, the wheel frees it */
         return 1;
@@ -49,20 +95,20 @@ void
 ngx_socketio_wheel_set_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref)
 {
-    uint64_t                 due, at;
-    ngx_uint_t               bucket;
-    ngx_socketio_ref_t      *head;
-    ngx_socketio_session_t  *session, *first;
+    uint64_t               due, at;
+    ngx_uint_t             bucket;
+    ngx_socketio_ref_t    *head;
+    ngx_socketio_spoke_t   spoke, first;
 
-    session = ngx_socketio_rec(zone, ref);
+    ngx_socketio_wheel_cut_locked(zone, ref);
 
-    ngx_socketio_wheel_cut_locked(zone, session);
-
-    due = ngx_socketio_wheel_due_locked(session);
+    due = ngx_socketio_wheel_due_locked(zone, ref);
 
     if (due == 0) {
         return;
     }
+
+    ngx_socketio_wheel_spoke_locked(zone, ref, &spoke);
 
     /* up to the next bucket: never looked at too early */
 
@@ -78,13 +124,13 @@ ngx_socketio_wheel_set_locked(ngx_socketio_zone_t *zone,
     bucket = at % NGX_SOCKETIO_WHEEL;
     head = &zone->sh->wheel[bucket];
 
-    session->wheel = (uint16_t) (bucket + 1);
-    session->wheel_prev = 0;
-    session->wheel_next = *head;
+    *spoke.bucket = (uint16_t) (bucket + 1);
+    *spoke.prev = 0;
+    *spoke.next = *head;
 
     if (*head) {
-        first = ngx_socketio_rec(zone, *head);
-        first->wheel_prev = ref;
+        ngx_socketio_wheel_spoke_locked(zone, *head, &first);
+        *first.prev = ref;
     }
 
     *head = ref;
@@ -100,29 +146,31 @@ ngx_socketio_wheel_set_locked(ngx_socketio_zone_t *zone,
 
 void
 ngx_socketio_wheel_cut_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_session_t *session)
+    ngx_socketio_ref_t ref)
 {
-    ngx_uint_t               bucket;
-    ngx_socketio_session_t  *other;
+    ngx_uint_t            bucket;
+    ngx_socketio_spoke_t  spoke, other;
 
-    if (session->wheel == 0) {
+    ngx_socketio_wheel_spoke_locked(zone, ref, &spoke);
+
+    if (*spoke.bucket == 0) {
         return;
     }
 
-    bucket = session->wheel - 1;
-    session->wheel = 0;
+    bucket = *spoke.bucket - 1;
+    *spoke.bucket = 0;
 
-    if (session->wheel_prev) {
-        other = ngx_socketio_rec(zone, session->wheel_prev);
-        other->wheel_next = session->wheel_next;
+    if (*spoke.prev) {
+        ngx_socketio_wheel_spoke_locked(zone, *spoke.prev, &other);
+        *other.next = *spoke.next;
 
     } else {
-        zone->sh->wheel[bucket] = session->wheel_next;
+        zone->sh->wheel[bucket] = *spoke.next;
     }
 
-    if (session->wheel_next) {
-        other = ngx_socketio_rec(zone, session->wheel_next);
-        other->wheel_prev = session->wheel_prev;
+    if (*spoke.next) {
+        ngx_socketio_wheel_spoke_locked(zone, *spoke.next, &other);
+        *other.prev = *spoke.prev;
     }
 
     if (zone->sh->wheel[bucket] == 0) {
@@ -165,12 +213,37 @@ ngx_socketio_wheel_turn(ngx_socketio_zone_t *zone, uint64_t now)
 
             ref = sh->wheel[(sh->wheel_at + 1) % NGX_SOCKETIO_WHEEL];
 
-            ngx_socketio_wheel_cut_locked(zone, ngx_socketio_rec(zone, ref));
+            if (ngx_socketio_type(zone, ref) == NGX_SOCKETIO_ACK) {
+                if (ngx_socketio_wheel_ack_locked(zone, ref, now)
+                    == NGX_AGAIN)
+                {
+                    break;
+                }
+
+                continue;
+            }
+
+            ngx_socketio_wheel_cut_locked(zone, ref);
             ngx_socketio_wheel_look_locked(zone, ref, now);
         }
 
         ngx_socketio_zone_unlock(zone);
     }
+}
+
+
+/* NGX_AGAIN: it stays where it is, for another hold */
+
+static ngx_int_t
+ngx_socketio_wheel_ack_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, uint64_t now)
+{
+    if (now < ngx_socketio_wheel_due_locked(zone, ref)) {
+        ngx_socketio_wheel_set_locked(zone, ref);
+        return NGX_OK;
+    }
+
+    return ngx_socketio_ack_expire_locked(zone, ref);
 }
 
 

@@ -32,6 +32,7 @@ uint16_t  ngx_socketio_record_sizes[NGX_SOCKETIO_TYPES] = {
     sizeof(ngx_socketio_node_t),
     sizeof(ngx_socketio_message_t),
     sizeof(ngx_socketio_event_t),
+    sizeof(ngx_socketio_ack_t),
     64, 128, 256, 512, 1024, 2048, 4096
 };
 
@@ -202,6 +203,7 @@ ngx_socketio_zone_empty_locked(ngx_socketio_zone_t *zone)
         slot->mailbox = slot->mailbox_tail = slot->mailbox_n = 0;
         slot->held = slot->held_tail = 0;
         slot->messages = 0;
+        slot->acks = 0;
         slot->ring_head = slot->ring_tail = 0;
         slot->all = 0;
         slot->overrun = 0;

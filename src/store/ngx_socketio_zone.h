@@ -27,7 +27,7 @@
 #include <ngx_core.h>
 
 
-#define NGX_SOCKETIO_LAYOUT          3      /* of everything in shared memory */
+#define NGX_SOCKETIO_LAYOUT          4      /* of everything in shared memory */
 #define NGX_SOCKETIO_PAGE            4096
 #define NGX_SOCKETIO_SLOTS_MAX       256
 #define NGX_SOCKETIO_WHEEL           1024   /* buckets of 10 ms: 10 s */
@@ -54,6 +54,7 @@ typedef enum {
     NGX_SOCKETIO_NODE,
     NGX_SOCKETIO_MESSAGE,
     NGX_SOCKETIO_EVENT,
+    NGX_SOCKETIO_ACK,
     NGX_SOCKETIO_BYTES,                     /* 7 sizes: 64, 128 ... 4096 */
     NGX_SOCKETIO_TYPES = NGX_SOCKETIO_BYTES + 7
 } ngx_socketio_type_e;
@@ -103,6 +104,7 @@ typedef struct {
     uint32_t                   boot;        /* random, part of event ids */
 
     uint64_t                   seq;         /* the one order of emits */
+    ngx_atomic_t               acks;        /* numbers given */
     uint64_t                   wheel_at;    /* buckets turned, 10 ms each */
 
     uint32_t                   npages;

@@ -156,7 +156,8 @@ measure(unsigned from, unsigned members)
     for (best = 1e9, i = 0; i < EMITS; i++) {
         t = now();
 
-        if (ngx_socketio_emit(&zone, &target, frame, sizeof(frame), 0, &count)
+        if (ngx_socketio_emit(&zone, &target, frame, sizeof(frame), 0, NULL,
+                              &count)
             != NGX_OK || count != members)
         {
             fprintf(stderr, "emit reached %u\n", (unsigned) count);

@@ -216,7 +216,8 @@ model_op_emit(model_worker_t *w)
         }
     }
 
-    rc = ngx_socketio_emit(&w->zone, &t.target, frames, len, flags, &count);
+    rc = ngx_socketio_emit(&w->zone, &t.target, frames, len, flags, NULL,
+                           &count);
 
     if (model_gone()) {
         return;

@@ -406,7 +406,7 @@ test_slow_room(void)
     ngx_socketio_word_set(&in[1], &text);
     t.nin = 2;
 
-    ok(ngx_socketio_emit(&zones[1], &t, frames, 10, 0, &count) == NGX_OK
+    ok(ngx_socketio_emit(&zones[1], &t, frames, 10, 0, NULL, &count) == NGX_OK
        && count == 0, "nobody is reached");
     ok(state_of(&id) == NGX_SOCKETIO_EIO_CLOSED, "it is closed");
     ok(end(), "nothing is left");
@@ -439,11 +439,11 @@ test_id_as_room(void)
     text[NGX_SOCKETIO_SOCKET_TEXT] = '\0';
 
     target_of(&t, "/", &word, text);
-    ok(ngx_socketio_emit(&zones[1], &t, frames, 10, 0, &count) == NGX_OK
+    ok(ngx_socketio_emit(&zones[1], &t, frames, 10, 0, NULL, &count) == NGX_OK
        && count == 1, "a socket by its id");
 
     connect_socket(&zones[1], &other, "/", text);
-    ok(ngx_socketio_emit(&zones[1], &t, frames, 10, 0, &count) == NGX_OK
+    ok(ngx_socketio_emit(&zones[1], &t, frames, 10, 0, NULL, &count) == NGX_OK
        && count == 2, "and who joined it");
 
     ok(end(), "nothing is left");
@@ -505,7 +505,7 @@ test_emptied_while_filling(void)
     target_of(&t, "/", &word, NULL);
 
     spoil = 1;
-    rc = ngx_socketio_emit(&zones[1], &t, frames, 300, 0, &count);
+    rc = ngx_socketio_emit(&zones[1], &t, frames, 300, 0, NULL, &count);
     ok(rc == NGX_ERROR && count == 0, "nobody is reached");
     ok(zones[0].sh->stats.emptied == 1 && state_of(&id) == 9, "emptied");
     ok(zones[0].sh->free_pages == zones[0].sh->npages, "quite");
@@ -579,8 +579,8 @@ test_emit_without_memory(void)
     target_of(&t, "/", &word, text);
     fill_nodes(&zones[1], 0);
 
-    ok(ngx_socketio_emit(&zones[1], &t, frames, 10, 0, &count) == NGX_ERROR
-       && count == 0, "refused");
+    ok(ngx_socketio_emit(&zones[1], &t, frames, 10, 0, NULL, &count)
+       == NGX_ERROR && count == 0, "refused");
     ok(state_of(&id) == NGX_SOCKETIO_EIO_OPENED, "the session stays open");
     ok(end(), "nothing is left");
 }

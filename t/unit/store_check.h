@@ -234,6 +234,12 @@ check_event(ngx_socketio_ref_t ref, ngx_socketio_ref_t session,
     check_bytes(event->body, ref, event->body_len);
     check_bytes(event->attached, ref, event->attached_len);
 
+    if (!partial && event->rec.kind >= NGX_SOCKETIO_EVENT_ACK) {
+        must(event->rec.kind <= NGX_SOCKETIO_EVENT_ACK_GONE);
+        (void) check_rec((ngx_socketio_ref_t) event->ack, NGX_SOCKETIO_ACK);
+        check_counts[event->ack]++;
+    }
+
     if (event->socket) {
         socket = check_rec(event->socket, NGX_SOCKETIO_SOCKET);
         must(socket->session == session);
@@ -355,6 +361,94 @@ check_conns(ngx_socketio_ref_t ref, ngx_socketio_session_t *session)
 
 
 static void
+check_awaited(ngx_socketio_ref_t socket_ref, ngx_socketio_socket_t *socket)
+{
+    ngx_uint_t             n;
+    ngx_socketio_ref_t     ref;
+    ngx_socketio_ack_t    *ack;
+    ngx_socketio_event_t  *event;
+
+    n = 0;
+
+    for (ref = socket->awaited; ref; ref = event->next) {
+        event = check_reach(ref, NGX_SOCKETIO_EVENT);
+        must(event->rec.kind == NGX_SOCKETIO_EVENT_ACK);
+        must(event->socket == socket_ref && event->session == socket->session);
+        must(event->body == 0 && event->attached == 0);
+
+        ack = check_rec((ngx_socketio_ref_t) event->ack, NGX_SOCKETIO_ACK);
+        must(event->ack_prev || ack->awaited == ref);
+        check_counts[event->ack]++;
+        n++;
+    }
+
+    must(n == socket->nawaited);
+    must(n == 0 || socket->state == NGX_SOCKETIO_SOCKET_CONNECTED);
+}
+
+
+static void
+check_acks(void)
+{
+    ngx_uint_t             n, pages, received;
+    ngx_socketio_ref_t     ref, e, prev;
+    ngx_socketio_ack_t    *ack;
+    ngx_socketio_event_t  *event;
+
+    pages = 0;
+
+    for (ref = 0; /* void */ ; /* void */) {
+        ref = ngx_socketio_walk_locked(check_zone, NGX_SOCKETIO_ACK, ref,
+                                       &pages);
+        if (ref == 0) {
+            return;
+        }
+
+        ack = check_reach(ref, NGX_SOCKETIO_ACK);
+        check_bytes(ack->token, ref, ack->token_len);
+        must((ack->token != 0) == (ack->token_len != 0));
+
+        prev = 0;
+        n = 0;
+
+        for (e = ack->awaited; e; prev = e, e = event->ack_next) {
+            event = check_rec(e, NGX_SOCKETIO_EVENT);
+            must(event->ack == ref && event->ack_prev == prev);
+            must(++n <= ack->refs);
+        }
+
+        must(n <= ack->expected - ack->received);
+
+        received = 0;
+
+        for (prev = 0, e = ack->answers; e; prev = e, e = event->next) {
+            event = check_reach(e, NGX_SOCKETIO_EVENT);
+            must(event->rec.kind == NGX_SOCKETIO_EVENT_ACK);
+            must(event->session == 0 && event->socket == 0);
+            must(event->ack == ref && event->ack_next == 0);
+            check_bytes(event->body, e, event->body_len);
+            check_bytes(event->attached, e, event->attached_len);
+            check_counts[ref]++;
+            received++;
+        }
+
+        must(ack->sending || (prev == ack->answers_tail));
+        must(ack->token ? received == 0
+                        : ack->sending || received == ack->received);
+        must(ack->refs == check_counts[ref]);
+        must(ack->refs || ack->token == 0);
+        check_counts[ref] = 0;
+
+        /* it ends in time; who waits is told when nobody is left */
+        must(ack->sending || (ack->wheel != 0) == (ack->awaited != 0));
+        must(ack->token
+             || (ack->conn.gen
+                 && check_zone->slots[ack->conn.slot].gen == ack->conn.gen));
+    }
+}
+
+
+static void
 check_sockets(ngx_socketio_ref_t session_ref, ngx_socketio_session_t *session)
 {
     ngx_uint_t              n, rooms, kind, in;
@@ -369,6 +463,7 @@ check_sockets(ngx_socketio_ref_t session_ref, ngx_socketio_session_t *session)
         must(socket->session == session_ref);
         must(++n <= session->nsockets);
         check_bytes(socket->data, ref, socket->data_len);
+        check_awaited(ref, socket);
 
         (void) check_rec(socket->nsp, NGX_SOCKETIO_ROOM);
         check_counts[socket->nsp]++;
@@ -483,6 +578,7 @@ check_hashes(void)
     ngx_uint_t               bucket, list;
     ngx_socketio_ref_t       ref, prev, m;
     ngx_socketio_room_t     *room;
+    ngx_socketio_spoke_t     spoke;
     ngx_socketio_member_t   *member;
     ngx_socketio_session_t  *session;
 
@@ -540,10 +636,14 @@ check_hashes(void)
         must((ref != 0) == ((check_zone->sh->wheel_map[bucket / 64]
                              >> (bucket % 64)) & 1));
 
-        for ( /* void */ ; ref; prev = ref, ref = session->wheel_next) {
-            session = check_rec(ref, NGX_SOCKETIO_SESSION);
-            must(session->wheel == bucket + 1);
-            must(session->wheel_prev == prev);
+        for ( /* void */ ; ref; prev = ref, ref = *spoke.next) {
+            must(ngx_socketio_type(check_zone, ref) == NGX_SOCKETIO_SESSION
+                 || ngx_socketio_type(check_zone, ref) == NGX_SOCKETIO_ACK);
+            must(((ngx_socketio_rec_t *) ngx_socketio_rec(check_zone, ref))
+                     ->used);
+            ngx_socketio_wheel_spoke_locked(check_zone, ref, &spoke);
+            must(*spoke.bucket == bucket + 1);
+            must(*spoke.prev == prev);
             check_seen[ref] |= 2;
         }
     }
@@ -557,8 +657,10 @@ check_slots(void)
     uint32_t                 i, n, websockets, pages;
     ngx_uint_t               walk;
     ngx_socketio_ref_t       ref, prev;
+    ngx_socketio_ack_t      *ack;
     ngx_socketio_conn_t     *conn;
     ngx_socketio_slot_t     *slot;
+    ngx_socketio_spoke_t     spoke;
     ngx_socketio_message_t  *message;
     ngx_socketio_session_t  *session;
 
@@ -567,7 +669,8 @@ check_slots(void)
     for (i = 0; i < check_zone->sh->nslots; i++) {
         slot = &check_zone->slots[i];
 
-        must(slot->gen || (!slot->mailbox && !slot->held && !slot->messages));
+        must(slot->gen || (!slot->mailbox && !slot->held && !slot->messages
+                           && !slot->acks));
         must(check_nodes(slot->mailbox, slot->mailbox_tail, i, 1, &bytes)
              == slot->mailbox_n);
         (void) check_nodes(slot->held, slot->held_tail, i, 0, &bytes);
@@ -578,6 +681,14 @@ check_slots(void)
         for (ref = slot->messages; ref; prev = ref, ref = message->next) {
             message = check_rec(ref, NGX_SOCKETIO_MESSAGE);
             must(message->owner == i + 1 && message->prev == prev);
+            check_seen[ref] |= 4;
+        }
+
+        prev = 0;
+
+        for (ref = slot->acks; ref; prev = ref, ref = ack->next) {
+            ack = check_rec(ref, NGX_SOCKETIO_ACK);
+            must(ack->conn.slot == i && ack->prev == prev);
             check_seen[ref] |= 4;
         }
 
@@ -636,9 +747,14 @@ check_slots(void)
                 check_bytes(message->bytes, ref, message->len);
             }
 
-            if (walk == NGX_SOCKETIO_SESSION) {
-                session = ngx_socketio_rec(check_zone, ref);
-                must((session->wheel != 0) == ((check_seen[ref] & 2) != 0));
+            if (walk == NGX_SOCKETIO_SESSION || walk == NGX_SOCKETIO_ACK) {
+                ngx_socketio_wheel_spoke_locked(check_zone, ref, &spoke);
+                must((*spoke.bucket != 0) == ((check_seen[ref] & 2) != 0));
+            }
+
+            if (walk == NGX_SOCKETIO_ACK) {
+                ack = ngx_socketio_rec(check_zone, ref);
+                must((ack->token == 0) == ((check_seen[ref] & 4) != 0));
             }
         }
     }
@@ -682,6 +798,7 @@ check_all(ngx_socketio_zone_t *zone)
 
     check_pages();
     check_sessions();
+    check_acks();
     check_hashes();
     check_slots();
 

@@ -750,11 +750,13 @@ model_op_client(model_worker_t *w, model_session_t *s)
         }
 
     } else if (n == 4) {
+        in.kind = NGX_SOCKETIO_EVENT_ACK;
         late = model_late(s, m) && !s->missing;
-        rc = ngx_socketio_incoming_ack(&w->zone, &s->id, &in.nsp, model_now);
-        must(model_gone() || (rc == NGX_OK)
-                             == (late || (s->open && !s->missing && m
-                                          && m->state == MODEL_CONNECTED)));
+        rc = ngx_socketio_incoming(&w->zone, &s->id, &in, model_now);
+        must(model_gone() || rc == NGX_BUSY
+             || (rc == NGX_DONE)
+                == (late || (s->open && !s->missing && m
+                             && m->state == MODEL_CONNECTED)));
         s->may_close = 1;
 
     } else if (n < 10) {

@@ -150,6 +150,7 @@ static ngx_uint_t  store_mailbox_max = 48;
 #include "store/ngx_socketio_incoming.c"
 #include "store/ngx_socketio_inbox.c"
 #include "store/ngx_socketio_emit.c"
+#include "store/ngx_socketio_ack.c"
 #include "store/ngx_socketio_select.c"
 #include "store/ngx_socketio_answer.c"
 

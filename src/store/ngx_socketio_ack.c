@@ -1,0 +1,685 @@
+
+/*
+ * Copyright (C) the ngx_http_socketio_module authors
+ */
+
+
+#include "store/ngx_socketio_ack.h"
+#include "store/ngx_socketio_session.h"
+#include "store/ngx_socketio_slot.h"
+#include "store/ngx_socketio_bytes.h"
+
+
+#define NGX_SOCKETIO_ACK_HOLD  256          /* events */
+
+
+static ngx_int_t ngx_socketio_ack_target_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ask_t *ask, ngx_socketio_target_t *target,
+    ngx_socketio_ref_t nsp);
+static ngx_int_t ngx_socketio_ack_room_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ask_t *ask, ngx_socketio_ref_t room, uint64_t mark);
+static ngx_int_t ngx_socketio_ack_await_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ask_t *ask, ngx_socketio_ref_t socket, uint64_t mark);
+static void ngx_socketio_ack_oldest_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_socket_t *socket, ngx_uint_t kind);
+static void ngx_socketio_ack_cut_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t event);
+static void ngx_socketio_ack_keep_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t event);
+static void ngx_socketio_ack_finish_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ack);
+static ngx_int_t ngx_socketio_ack_drop_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ack, ngx_uint_t n);
+static void ngx_socketio_ack_release_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ack);
+
+
+uint64_t
+ngx_socketio_ack_number(ngx_socketio_zone_t *zone)
+{
+    return (uint64_t) ngx_atomic_fetch_add(&zone->sh->acks, 1);
+}
+
+
+ngx_int_t
+ngx_socketio_ack_open_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ask_t *ask, ngx_socketio_target_t *target,
+    ngx_socketio_ref_t nsp, uint64_t now)
+{
+    ngx_socketio_ref_t    ref, token;
+    ngx_socketio_ack_t   *ack;
+    ngx_socketio_slot_t  *slot;
+
+    ref = ngx_socketio_alloc_locked(zone, NGX_SOCKETIO_ACK);
+    if (ref == 0) {
+        return NGX_ERROR;
+    }
+
+    token = 0;
+
+    if (ask->token.len) {
+        token = ngx_socketio_bytes_alloc_locked(zone, ref, ask->token.len,
+                                                NULL);
+        if (token == 0) {
+            ngx_socketio_free_locked(zone, ref);
+            return NGX_ERROR;
+        }
+
+        ngx_socketio_bytes_write(zone, token, &ask->token, 1);
+    }
+
+    ack = ngx_socketio_rec(zone, ref);
+
+    ack->token = token;
+    ack->token_len = (uint16_t) ask->token.len;
+    ack->number = ask->number;
+    ack->deadline = now + ask->timeout;
+    ack->sending = 1;
+
+    if (token == 0) {
+        slot = &zone->slots[zone->slot];
+
+        ack->conn.slot = (uint16_t) zone->slot;
+        ack->conn.gen = zone->slot_gen;
+        ack->conn.handle = ask->handle;
+        ack->next = slot->acks;
+
+        if (slot->acks) {
+            ((ngx_socketio_ack_t *) ngx_socketio_rec(zone, slot->acks))->prev =
+                                                                          ref;
+        }
+
+        slot->acks = ref;
+    }
+
+    ngx_socketio_used(ack);
+
+    ask->id.ref = ref;
+    ask->id.gen = ack->rec.gen;
+
+    if (ngx_socketio_ack_target_locked(zone, ask, target, nsp) != NGX_OK) {
+        ngx_socketio_ack_undo_locked(zone, ref);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* as ngx_socketio_emit() goes about it: each socket once, excepts first */
+
+static ngx_int_t
+ngx_socketio_ack_target_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ask_t *ask, ngx_socketio_target_t *target,
+    ngx_socketio_ref_t nsp)
+{
+    uint64_t             mark;
+    ngx_uint_t           i;
+    ngx_socketio_ref_t   ref;
+
+    mark = ++zone->sh->seq;
+
+    ngx_socketio_target_except_locked(zone, target, nsp, mark);
+
+    if (target->all) {
+        return ngx_socketio_ack_room_locked(zone, ask, nsp, mark);
+    }
+
+    for (i = 0; i < target->nin; i++) {
+        ref = ngx_socketio_word_socket_locked(zone, nsp, &target->in[i]);
+
+        if (ref
+            && ngx_socketio_ack_await_locked(zone, ask, ref, mark) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        ref = ngx_socketio_room_find_locked(zone, nsp, &target->in[i].name);
+
+        if (ref && ngx_socketio_ack_room_locked(zone, ask, ref, mark) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_socketio_ack_room_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ask_t *ask, ngx_socketio_ref_t ref, uint64_t mark)
+{
+    ngx_uint_t              list;
+    ngx_socketio_ref_t      m;
+    ngx_socketio_room_t    *room;
+    ngx_socketio_member_t  *member;
+
+    room = ngx_socketio_rec(zone, ref);
+
+    for (list = 0; list < 2; list++) {
+        for (m = room->list[list]; m; m = member->next) {
+            member = ngx_socketio_rec(zone, m);
+
+            if (ngx_socketio_ack_await_locked(zone, ask, member->socket, mark)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_socketio_ack_await_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ask_t *ask, ngx_socketio_ref_t socket_ref, uint64_t mark)
+{
+    ngx_socketio_ref_t       ref;
+    ngx_socketio_ack_t      *ack;
+    ngx_socketio_event_t    *event, *first;
+    ngx_socketio_socket_t   *socket;
+    ngx_socketio_session_t  *session;
+
+    socket = ngx_socketio_rec(zone, socket_ref);
+
+    if (socket->mark == mark) {
+        return NGX_OK;
+    }
+
+    socket->mark = mark;
+
+    ack = ngx_socketio_rec(zone, ask->id.ref);
+    session = ngx_socketio_rec(zone, socket->session);
+
+    if (ack->token && !session->hooked) {
+        /* no backend is there to hear of it */
+        return NGX_OK;
+    }
+
+    ref = ngx_socketio_alloc_locked(zone, NGX_SOCKETIO_EVENT);
+    if (ref == 0) {
+        return NGX_ERROR;
+    }
+
+    if (socket->nawaited && socket->nawaited >= ask->max) {
+        ngx_socketio_ack_oldest_locked(zone, socket,
+                                       NGX_SOCKETIO_EVENT_ACK_TIMEOUT);
+    }
+
+    event = ngx_socketio_rec(zone, ref);
+
+    event->rec.kind = NGX_SOCKETIO_EVENT_ACK;
+    event->session = socket->session;
+    event->socket = socket_ref;
+    event->ack = ask->id.ref;
+
+    event->next = socket->awaited;
+    socket->awaited = ref;
+    socket->nawaited++;
+
+    event->ack_next = ack->awaited;
+
+    if (ack->awaited) {
+        first = ngx_socketio_rec(zone, ack->awaited);
+        first->ack_prev = ref;
+    }
+
+    ack->awaited = ref;
+    ack->refs++;
+    ack->expected++;
+
+    ngx_socketio_used(event);
+
+    return NGX_OK;
+}
+
+
+/* of those that a socket owes, of which there is at least one */
+
+static void
+ngx_socketio_ack_oldest_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_socket_t *socket, ngx_uint_t kind)
+{
+    ngx_socketio_ref_t     ref;
+    ngx_socketio_event_t  *event;
+
+    ref = socket->awaited;
+    event = ngx_socketio_rec(zone, ref);
+
+    while (event->next) {
+        ref = event->next;
+        event = ngx_socketio_rec(zone, ref);
+    }
+
+    ngx_socketio_ack_settle_locked(zone, ref, kind);
+}
+
+
+void
+ngx_socketio_ack_sent_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_ack_t  *ack;
+
+    ack = ngx_socketio_rec(zone, ref);
+    ack->sending = 0;
+
+    if (ack->awaited) {
+        ngx_socketio_wheel_set_locked(zone, ref);
+        return;
+    }
+
+    ngx_socketio_ack_finish_locked(zone, ref);
+}
+
+
+void
+ngx_socketio_ack_undo_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    (void) ngx_socketio_ack_drop_locked(zone, ref, NGX_MAX_INT_T_VALUE);
+}
+
+
+ngx_socketio_ref_t
+ngx_socketio_ack_find_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t socket_ref, uint64_t number)
+{
+    ngx_socketio_ref_t      ref;
+    ngx_socketio_ack_t     *ack;
+    ngx_socketio_event_t   *event;
+    ngx_socketio_socket_t  *socket;
+
+    socket = ngx_socketio_rec(zone, socket_ref);
+
+    for (ref = socket->awaited; ref; ref = event->next) {
+        event = ngx_socketio_rec(zone, ref);
+        ack = ngx_socketio_rec(zone, (ngx_socketio_ref_t) event->ack);
+
+        if (ack->number == number) {
+            return ref;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_uint_t
+ngx_socketio_ack_hooked_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_ack_t    *ack;
+    ngx_socketio_event_t  *event;
+
+    event = ngx_socketio_rec(zone, ref);
+    ack = ngx_socketio_rec(zone, (ngx_socketio_ref_t) event->ack);
+
+    return ack->token != 0;
+}
+
+
+void
+ngx_socketio_ack_settle_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, ngx_uint_t kind)
+{
+    ngx_time_t             *tp;
+    ngx_socketio_ref_t      ack_ref;
+    ngx_socketio_ack_t     *ack;
+    ngx_socketio_event_t   *event;
+    ngx_socketio_socket_t  *socket;
+
+    ngx_socketio_ack_cut_locked(zone, ref);
+
+    event = ngx_socketio_rec(zone, ref);
+    event->rec.kind = (uint8_t) kind;
+
+    ack_ref = (ngx_socketio_ref_t) event->ack;
+    ack = ngx_socketio_rec(zone, ack_ref);
+    ack->received += (kind == NGX_SOCKETIO_EVENT_ACK);
+
+    if (ack->token) {
+        tp = ngx_timeofday();
+        socket = ngx_socketio_rec(zone, event->socket);
+
+        event->time = (uint64_t) tp->sec * 1000 + tp->msec;
+        event->seq = socket->seq++;
+        zone->sh->stats.events++;
+
+        ngx_socketio_inbox_add_locked(zone, event->session, ref,
+                                      event->body_len + event->attached_len);
+
+    } else if (kind == NGX_SOCKETIO_EVENT_ACK) {
+        ngx_socketio_ack_keep_locked(zone, ref);
+
+    } else {
+        ngx_socketio_event_free_locked(zone, ref);
+    }
+
+    if (ack->awaited == 0 && !ack->sending) {
+        ngx_socketio_ack_finish_locked(zone, ack_ref);
+    }
+}
+
+
+/* off the lists of its socket and its ack */
+
+static void
+ngx_socketio_ack_cut_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref)
+{
+    ngx_socketio_ref_t     *p;
+    ngx_socketio_ack_t     *ack;
+    ngx_socketio_event_t   *event, *other;
+    ngx_socketio_socket_t  *socket;
+
+    event = ngx_socketio_rec(zone, ref);
+    ack = ngx_socketio_rec(zone, (ngx_socketio_ref_t) event->ack);
+    socket = ngx_socketio_rec(zone, event->socket);
+
+    p = &socket->awaited;
+
+    while (*p != ref) {
+        other = ngx_socketio_rec(zone, *p);
+        p = &other->next;
+    }
+
+    *p = event->next;
+    event->next = 0;
+    socket->nawaited--;
+
+    if (event->ack_prev) {
+        other = ngx_socketio_rec(zone, event->ack_prev);
+        other->ack_next = event->ack_next;
+
+    } else {
+        ack->awaited = event->ack_next;
+    }
+
+    if (event->ack_next) {
+        other = ngx_socketio_rec(zone, event->ack_next);
+        other->ack_prev = event->ack_prev;
+    }
+
+    event->ack_next = 0;
+    event->ack_prev = 0;
+}
+
+
+/* for the worker that waits; its socket may go */
+
+static void
+ngx_socketio_ack_keep_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref)
+{
+    ngx_socketio_ack_t    *ack;
+    ngx_socketio_event_t  *event, *last;
+
+    event = ngx_socketio_rec(zone, ref);
+    ack = ngx_socketio_rec(zone, (ngx_socketio_ref_t) event->ack);
+
+    event->session = 0;
+    event->socket = 0;
+
+    if (ack->answers_tail) {
+        last = ngx_socketio_rec(zone, ack->answers_tail);
+        last->next = ref;
+
+    } else {
+        ack->answers = ref;
+    }
+
+    ack->answers_tail = ref;
+}
+
+
+/* nobody is left to answer */
+
+static void
+ngx_socketio_ack_finish_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_ack_t  *ack;
+
+    ack = ngx_socketio_rec(zone, ref);
+
+    ngx_socketio_wheel_cut_locked(zone, ref);
+
+    if (ack->token == 0) {
+        ngx_socketio_bell_locked(zone, ack->conn.slot, ack->conn.gen, ref);
+
+    } else if (ack->refs == 0) {
+        ngx_socketio_ack_release_locked(zone, ref);
+    }
+}
+
+
+void
+ngx_socketio_ack_gone_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_socket_t  *socket;
+
+    socket = ngx_socketio_rec(zone, ref);
+
+    while (socket->awaited) {
+        ngx_socketio_ack_oldest_locked(zone, socket,
+                                       NGX_SOCKETIO_EVENT_ACK_GONE);
+    }
+}
+
+
+ngx_int_t
+ngx_socketio_ack_expire_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    uint32_t             gen;
+    ngx_uint_t           i;
+    ngx_socketio_ack_t  *ack;
+
+    ack = ngx_socketio_rec(zone, ref);
+    gen = ack->rec.gen;
+
+    for (i = 0; i < NGX_SOCKETIO_ACK_HOLD; i++) {
+
+        /* the last one may take it along */
+
+        ack = ngx_socketio_find_locked(zone, NGX_SOCKETIO_ACK, ref, gen);
+
+        if (ack == NULL || ack->awaited == 0) {
+            return NGX_OK;
+        }
+
+        if (zone->nowned == NGX_SOCKETIO_OWNED) {
+            break;
+        }
+
+        ngx_socketio_ack_settle_locked(zone, ack->awaited,
+                                       NGX_SOCKETIO_EVENT_ACK_TIMEOUT);
+    }
+
+    return NGX_AGAIN;
+}
+
+
+void
+ngx_socketio_ack_unref_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_ack_t  *ack;
+
+    ack = ngx_socketio_rec(zone, ref);
+
+    if (--ack->refs == 0 && ack->token && !ack->sending) {
+        ngx_socketio_ack_release_locked(zone, ref);
+    }
+}
+
+
+static void
+ngx_socketio_ack_release_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_ack_t   *ack, *other;
+    ngx_socketio_slot_t  *slot;
+
+    ack = ngx_socketio_rec(zone, ref);
+
+    ngx_socketio_wheel_cut_locked(zone, ref);
+    ngx_socketio_bytes_free_locked(zone, ack->token);
+
+    if (ack->token == 0) {
+        slot = &zone->slots[ack->conn.slot];
+
+        if (ack->prev) {
+            other = ngx_socketio_rec(zone, ack->prev);
+            other->next = ack->next;
+
+        } else {
+            slot->acks = ack->next;
+        }
+
+        if (ack->next) {
+            other = ngx_socketio_rec(zone, ack->next);
+            other->prev = ack->prev;
+        }
+    }
+
+    ngx_socketio_free_locked(zone, ref);
+}
+
+
+/* with n of its events at the most; NGX_AGAIN: it has more */
+
+static ngx_int_t
+ngx_socketio_ack_drop_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, ngx_uint_t n)
+{
+    ngx_socketio_ref_t     event_ref;
+    ngx_socketio_ack_t    *ack;
+    ngx_socketio_event_t  *event;
+
+    ack = ngx_socketio_rec(zone, ref);
+    ack->sending = 1;
+    ngx_socketio_wheel_cut_locked(zone, ref);
+
+    while (ack->awaited || ack->answers) {
+
+        if (n-- == 0) {
+            return NGX_AGAIN;
+        }
+
+        event_ref = ack->awaited;
+
+        if (event_ref) {
+            ngx_socketio_ack_cut_locked(zone, event_ref);
+
+        } else {
+            event_ref = ack->answers;
+            event = ngx_socketio_rec(zone, event_ref);
+            ack->answers = event->next;
+        }
+
+        ngx_socketio_event_free_locked(zone, event_ref);
+    }
+
+    ngx_socketio_ack_release_locked(zone, ref);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_socketio_ack_bury_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_slot_t *slot)
+{
+    while (slot->acks) {
+        if (ngx_socketio_ack_drop_locked(zone, slot->acks,
+                                         NGX_SOCKETIO_ACK_HOLD)
+            == NGX_AGAIN)
+        {
+            return NGX_AGAIN;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_socketio_ack_look(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    ngx_socketio_acks_t *acks)
+{
+    ngx_int_t            rc;
+    ngx_socketio_ack_t  *ack;
+
+    rc = NGX_DECLINED;
+
+    ngx_socketio_zone_lock(zone);
+
+    ack = ngx_socketio_find_locked(zone, NGX_SOCKETIO_ACK, id->ref, id->gen);
+
+    if (ack) {
+        rc = ack->awaited ? NGX_AGAIN : NGX_OK;
+        acks->expected = ack->expected;
+        acks->received = ack->received;
+        acks->first = ack->answers;
+    }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_socketio_ack_answer(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    ngx_socketio_ref_t ref, ngx_socketio_answer_t *answer)
+{
+    ngx_int_t              rc;
+    ngx_socketio_event_t  *event;
+
+    rc = NGX_DECLINED;
+
+    ngx_socketio_zone_lock(zone);
+
+    if (ngx_socketio_find_locked(zone, NGX_SOCKETIO_ACK, id->ref, id->gen)) {
+        event = ngx_socketio_rec(zone, ref);
+
+        answer->body = event->body;
+        answer->body_len = event->body_len;
+        answer->attached = event->attached;
+        answer->attached_len = event->attached_len;
+        answer->attachments = event->attachments;
+        answer->next = event->next;
+
+        rc = NGX_OK;
+    }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+void
+ngx_socketio_ack_free(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id)
+{
+    ngx_int_t  rc;
+
+    do {
+        rc = NGX_OK;
+
+        ngx_socketio_zone_lock(zone);
+
+        if (ngx_socketio_find_locked(zone, NGX_SOCKETIO_ACK, id->ref, id->gen))
+        {
+            rc = ngx_socketio_ack_drop_locked(zone, id->ref,
+                                              NGX_SOCKETIO_ACK_HOLD);
+        }
+
+        ngx_socketio_zone_unlock(zone);
+
+    } while (rc == NGX_AGAIN);
+}
