@@ -122,6 +122,7 @@ struct ngx_http_socketio_loc_conf_s {
     ngx_uint_t                  max_rooms;
     ngx_uint_t                  max_attachments;
     ngx_uint_t                  max_acks;
+    size_t                      max_attached;   /* together; bytes */
 
     ngx_shm_zone_t             *publish;    /* "socketio_publish" */
     ngx_array_t                *bearers;    /* ngx_str_t */

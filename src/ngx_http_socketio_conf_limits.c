@@ -26,6 +26,8 @@ static char *ngx_http_socketio_conf_events_size(ngx_conf_t *cf,
     ngx_uint_t *events, size_t *size);
 static char *ngx_http_socketio_conf_limit(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_socketio_loc_conf_t *slcf);
+static char *ngx_http_socketio_conf_attached(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_socketio_loc_conf_t *slcf);
 static char *ngx_http_socketio_conf_deflate_param(ngx_conf_t *cf,
     ngx_str_t *value, ngx_http_socketio_loc_conf_t *slcf);
 
@@ -206,6 +208,10 @@ ngx_http_socketio_conf_limit(ngx_conf_t *cf, ngx_str_t *value,
         return NGX_CONF_OK;
     }
 
+    if (ngx_strncmp(value->data, "attached=", 9) == 0) {
+        return ngx_http_socketio_conf_attached(cf, value, slcf);
+    }
+
     if (ngx_strncmp(value->data, "per_ip=", 7) == 0
         || ngx_strncmp(value->data, "rate=", 5) == 0
         || ngx_strncmp(value->data, "bytes=", 6) == 0
@@ -216,6 +222,38 @@ ngx_http_socketio_conf_limit(ngx_conf_t *cf, ngx_str_t *value,
     }
 
     return ngx_http_socketio_conf_error(cf, value, "is not known");
+}
+
+
+static char *
+ngx_http_socketio_conf_attached(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_socketio_loc_conf_t *slcf)
+{
+    ssize_t    size;
+    ngx_str_t  s;
+
+    if (slcf->max_attached != NGX_CONF_UNSET_SIZE) {
+        return ngx_http_socketio_conf_error(cf, value, "is duplicate");
+    }
+
+    s.data = value->data + sizeof("attached=") - 1;
+    s.len = value->len - (sizeof("attached=") - 1);
+
+    if (s.len == 3 && ngx_strncmp(s.data, "off", 3) == 0) {
+        slcf->max_attached = NGX_MAX_INT32_VALUE;
+        return NGX_CONF_OK;
+    }
+
+    size = ngx_parse_size(&s);
+
+    if (size == NGX_ERROR || size == 0 || size > NGX_MAX_INT32_VALUE) {
+        return ngx_http_socketio_conf_error(cf, value,
+                                    "is neither \"off\" nor a size to 2g");
+    }
+
+    slcf->max_attached = size;
+
+    return NGX_CONF_OK;
 }
 
 

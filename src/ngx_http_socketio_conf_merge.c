@@ -89,6 +89,7 @@ ngx_http_socketio_create_loc_conf(ngx_conf_t *cf)
     conf->max_rooms = NGX_CONF_UNSET_UINT;
     conf->max_attachments = NGX_CONF_UNSET_UINT;
     conf->max_acks = NGX_CONF_UNSET_UINT;
+    conf->max_attached = NGX_CONF_UNSET_SIZE;
 
     return conf;
 }
@@ -216,6 +217,9 @@ ngx_http_socketio_check_raw(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf,
 
     } else if (conf->max_acks != NGX_CONF_UNSET_UINT) {
         ngx_str_set(&value, "acks=");
+
+    } else if (conf->max_attached != NGX_CONF_UNSET_SIZE) {
+        ngx_str_set(&value, "attached=");
 
     } else {
         return NGX_CONF_OK;
@@ -355,6 +359,8 @@ ngx_http_socketio_merge_values(ngx_conf_t *cf,
     ngx_conf_merge_uint_value(conf->max_attachments, prev->max_attachments,
                               10);
     ngx_conf_merge_uint_value(conf->max_acks, prev->max_acks, 100);
+    ngx_conf_merge_size_value(conf->max_attached, prev->max_attached,
+                              NGX_MAX_INT32_VALUE);
 
     return NGX_CONF_OK;
 }

@@ -84,7 +84,8 @@ good('socketio_namespaces, for Socket.IO again',
     "socketio_protocol socket.io; $hook socketio_namespaces /chat;", $raw);
 
 bad("socketio_limits $_=", qr/$where"socketio_limits $_="$with/,
-    "$raw $hook socketio_limits rooms=2 $_=3;") for qw/namespaces attachments/;
+    "$raw $hook socketio_limits rooms=2 $_=3;") for qw/namespaces attachments
+    attached/;
 good('socketio_limits, inherited', "$raw $hook",
     'socketio_limits namespaces=2 attachments=3;');
 

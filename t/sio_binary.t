@@ -12,7 +12,13 @@ use Test::SocketIO::Backend qw/echo/;
 use Test::SocketIO::WebSocket ();
 
 my $t = Test::SocketIO->new(workers => 2);
-my $b = $t->run_hook(\&echo);
+my $b = $t->run_hook(\&echo, server => <<'CONF');
+        location /tight/ {
+            socketio test;
+            socketio_hook /_hook;
+            socketio_limits attached=1000;
+        }
+CONF
 
 sub ph ($n) { return qq({"_placeholder":true,"num":$n}) }
 
@@ -109,6 +115,49 @@ $ws->send('2probe', '5', \"\3\4");
 my @got = grep { $_ ne '3probe' } $ws->collect(3);
 is_deeply(\@got, ['451-["echo",' . ph(0) . ']', 'bAwQ='],
     'an attachment may come after the upgrade');
+
+# What waits for the rest is bounded, whatever requests and workers it came by.
+my %tight = (path => '/tight/?EIO=4&transport=websocket');
+my $args = join ',', map { ph($_) } 0 .. 2;
+for my $last (200, 201) {
+    for my $s ($t->connected('websocket', %tight),
+        $t->connected('polling', path => '/tight/'))
+    {
+        my $how = ref($s) . ", $last bytes";
+        $s->send("453-[\"echo\",$args]", \('a' x 400));
+        $s->{post} = $t->connect_to_worker(1) if $s->{post};
+        $s->send(\('b' x 400));
+        $s->send(\('c' x $last));
+        if ($last == 200) {
+            is_deeply([map { length } $s->collect(4)],
+                [4 + 9 + length $args, map { 1 + length } map {
+                MIME::Base64::encode_base64('x' x $_, '') } 400, 400, 200],
+                "sio 90: attachments of 1000 bytes together, $how");
+            next;
+        }
+        is($b->reason($s->{id}), 'forced close',
+            "sio 90: more than that closes, $how");
+    }
+}
+my $tight = $t->connected('websocket', %tight);
+$tight->send('4510-["echo"]', map { \'' } 1 .. 10);
+is($tight->next_packet, '4510-["echo"]', 'sio 90: ten of no length');
+$tight = $t->connected('websocket', %tight);
+$tight->send('451-["echo"]', \('x' x 1001));
+is($tight->closed, '', 'sio 90: one that is too large');
+$ws = ws();
+$ws->send('4510-["echo"]', (\('x' x 200_000)) x 9);
+ok($ws->silent(0.2), 'sio 90: without the limit as many as there may be');
+$ws->send(\('x' x 1_000_001));
+is($ws->closed(2), 1009, 'sio 90: each bounded by socketio_max_payload');
+is(scalar(() = $t->log_lines(qr/more than "socketio_limits attached=1000"/)), 3,
+    'sio 90: the log says why');
+for my $bad ('0', '1x', '', '3g', '-1') {
+    my ($rc, $log) = $t->test_location('/x/',
+        "socketio_limits attached=$bad;");
+    ok($rc && $log =~ /"attached=\Q$bad\E" is neither "off" nor a size/,
+        "attached=$bad is refused") or diag $log;
+}
 
 $ws = ws();
 $ws->send('452-["m",' . ph(0) . ']', \"\1");

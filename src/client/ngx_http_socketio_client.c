@@ -154,7 +154,14 @@ ngx_http_socketio_client_binary(ngx_http_socketio_client_t *client, u_char *p,
     }
 
     rc = ngx_socketio_incoming_attachment(client->zone, &client->id, p, len,
+                                          client->conf->max_attached,
                                           ngx_current_msec);
+
+    if (rc == NGX_ERROR) {
+        ngx_log_error(NGX_LOG_INFO, client->log, 0,
+                      "client sent more than \"socketio_limits "
+                      "attached=%uz\"", client->conf->max_attached);
+    }
 
     return ngx_http_socketio_client_result(client, rc);
 }

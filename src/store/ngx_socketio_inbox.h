@@ -49,9 +49,12 @@ typedef struct {
  */
 ngx_int_t ngx_socketio_incoming(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, ngx_socketio_incoming_t *in, uint64_t now);
-/* the next attachment, raw; same codes */
+/*
+ * The next attachment, raw; same codes, but NGX_ERROR: more than max bytes of
+ * them, the session has been closed for it.
+ */
 ngx_int_t ngx_socketio_incoming_attachment(ngx_socketio_zone_t *zone,
-    ngx_socketio_id_t *id, u_char *p, size_t len, uint64_t now);
+    ngx_socketio_id_t *id, u_char *p, size_t len, size_t max, uint64_t now);
 /* DISCONNECT from the client; NGX_OK, NGX_ABORT, NGX_DECLINED */
 ngx_int_t ngx_socketio_incoming_disconnect(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, ngx_socketio_name_t *nsp, uint64_t now);

@@ -474,7 +474,7 @@ ngx_socketio_incoming_part_locked(ngx_socketio_zone_t *zone,
 
 ngx_int_t
 ngx_socketio_incoming_attachment(ngx_socketio_zone_t *zone,
-    ngx_socketio_id_t *id, u_char *p, size_t len, uint64_t now)
+    ngx_socketio_id_t *id, u_char *p, size_t len, size_t max, uint64_t now)
 {
     uint32_t                 size;
     ngx_int_t                rc;
@@ -513,6 +513,17 @@ ngx_socketio_incoming_attachment(ngx_socketio_zone_t *zone,
     }
 
     event = ngx_socketio_rec(zone, session->partial);
+
+    /* each of those that are there has its length before it */
+
+    if (len > max
+        || event->attached_len - event->got * sizeof(uint32_t) > max - len)
+    {
+        (void) ngx_socketio_fault_locked(zone, id,
+                                         NGX_SOCKETIO_EIO_EV_BAD_PACKET, now);
+        rc = NGX_ERROR;
+        goto failed;
+    }
 
     bytes = ngx_socketio_message_strip_locked(zone, message, session->partial,
                                               &tail);

@@ -608,14 +608,23 @@ model_op_event(model_worker_t *w, model_session_t *s,
 static void
 model_op_attachment(model_worker_t *w, model_session_t *s)
 {
+    size_t           max;
     u_char           data[70];
     ngx_int_t        rc;
     model_socket_t  *m;
 
+    max = model_choose(40) ? sizeof(data) * 4 : sizeof(data) - 1;
+
     ngx_memset(data, (int) s->partial, sizeof(data));
     rc = ngx_socketio_incoming_attachment(&w->zone, &s->id, data,
-                                          sizeof(data), model_now);
+                                          sizeof(data), max, model_now);
     if (model_gone() || rc == NGX_BUSY) {
+        return;
+    }
+
+    if (rc == NGX_ERROR) {
+        must(s->missing && max < sizeof(data));
+        s->may_close = 1;
         return;
     }
 
@@ -630,7 +639,7 @@ model_op_attachment(model_worker_t *w, model_session_t *s)
         return;
     }
 
-    must(rc == NGX_OK && s->missing);
+    must(rc == NGX_OK && s->missing && max >= sizeof(data));
 
     m = s->partial_socket;
 
