@@ -404,6 +404,39 @@ main(() =>
                 );
             });
 
+            await test('sio 127: an event tried again, "retries"', () =>
+                each(
+                    async (x) => {
+                        /* nobody answers the first two; the third time, all three */
+                        const c = backend.case().on('try', (e) => {
+                            const all = c.of('try').map(({ id }) => ({ ...ack(e), id }));
+                            return all.length < 3 ? [] : e.args[0] === 'a' ? all : ack(e);
+                        });
+                        const socket = await join(x, c, { retries: 3, ackTimeout: 1500 });
+                        const wire = [];
+                        const note = ({ type, data }) => type === 'message' && wire.push(data);
+                        socket.io.engine.on('packetCreate', note).on('packet', note);
+                        const answers = ['a', 'b'].map((v) => socket.emitWithAck('try', v));
+                        const marks = collect(socket, 'mark');
+                        assert.deepEqual(await Promise.all(answers), ['a', 'b']);
+                        await nginx.publish({ sid: c.events[0].sid, event: 'mark' });
+                        await marks.get(1);
+                        assert.deepEqual(wire, [
+                            ...[0, 1, 2].map((i) => `2${i}["try","a"]`),
+                            ...[0, 1, 2].map((i) => `3${i}["a"]`),
+                            '23["try","b"]',
+                            '33["b"]',
+                            '2["mark"]'
+                        ]);
+                        assert.deepEqual(
+                            c.of('try').map((e) => [e.args[0], e.ack]),
+                            [...'aaab'].map((v) => [v, true])
+                        );
+                        assert.equal(new Set(c.of('try').map((e) => e.id)).size, 4);
+                    },
+                    COMBINATIONS.filter((x) => x.era === '4.8')
+                ));
+
             await test('sio 29: the other revision is off', () =>
                 each(async (x) => {
                     const c = backend.case();

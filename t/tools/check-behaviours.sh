@@ -1,8 +1,9 @@
 #!/bin/sh
 #
-# Every behaviour of Engine.IO, 1 to 154 in the list that its tests are named
-# by, is tested: it is in the name of a test as "eio 12", "eio 12, 13" or
-# "eio 72-74".  Not so those below, each with its reason.
+# Every behaviour of Engine.IO, 1 to 154, and of Socket.IO, 1 to 128, in the
+# lists that their tests are named by, is tested: it is in the name of a test as
+# "eio 12", "eio 12, 13" or "sio 72-74".  Not so those below, each with its
+# reason.
 #
 #   check-behaviours.sh [ROOT]
 #   check-behaviours.sh --selftest
@@ -10,12 +11,19 @@
 set -eu
 
 tools=$(cd "$(dirname "$0")" && pwd)
-last=154
+lists='eio 154
+sio 128'
 
 excused='
-21 an id cannot fail but for want of random bytes: 500, without a test
-24 there is no middleware of Engine.IO: phases of nginx answer for themselves
-31 ids are never custom: they are secrets
+eio 21 an id cannot fail but for want of random bytes: 500, without a test
+eio 24 there is no middleware of Engine.IO: phases of nginx answer for themselves
+eio 31 ids are never custom: they are secrets
+'
+
+# Not there yet; a test of one of them is welcome, and then it leaves this list.
+
+pending='
+sio 23 63 68 69 70 111 117 118 119 120 121 122
 '
 
 selftest()
@@ -25,27 +33,37 @@ selftest()
     tree=$selftest_tmp
     mkdir -p "$tree/t/unit" "$tree/t/node"
 
+    # all of Engine.IO but 151-154, all of Socket.IO but 128, and those excused
+
     try()
     {
         printf 'ok(1, "eio 1-20: all");  # eio 21\n%s\n' "$2" > "$tree/t/a.t"
-        printf '    { "eio 22, 23, 25: c" },\n' > "$tree/t/unit/a_test.c"
-        printf "test('eio 26-30, 32-150: js')\n" > "$tree/t/node/a.t"
+        printf '    { "eio 22, 23, 25: c, sio 1-120" },\n' \
+            > "$tree/t/unit/a_test.c"
+        printf "test('eio 26-30, 32-150, sio 121-127: js')\n" \
+            > "$tree/t/node/a.t"
         if [ "$1" = ok ]; then passes "$tree"; else fails "$1" "$tree"; fi
     }
 
-    try ok 'is($x, 2, "GET: eio 151-154: more");'
-    try ok "is(\$x, 2, 'eio 151,152: more'); is(1, 1, 'eio 153, 154');"
+    try ok 'is($x, 2, "GET: eio 151-154, sio 128: more");'
+    try ok "is(\$x, 2, 'eio 151,152, sio 128'); is(1, 1, 'eio 153, 154');"
     try ok "is(\$x, 2,
-    'eio 151-154: more');"
-    try 'eio 154 is in no name' 'ok(1, "eio 151-153: more");'
-    try 'eio 151 is in no name' '# "eio 151: more"'
-    try 'eio 152 is in no name' 'ok(1, "eio 151, 153: 152, 154");'
-    try 'eio 153 is in no name' 'my $eio = 153; # eio 153'
-    try 'eio 154 is in no name' 'ok(1, "eio 151-153: video 154");'
-    try 'eio 154 is in no name' 'ok(1, "eio 151-153: video"); # eio 154'
-    try 'a.t:2: there is no eio 155' 'ok(1, "eio 151-155: more");'
-    try 'a.t:2: there is no eio 0' 'ok(1, "eio 0: more");'
-    try 'eio 24 is tested, but excused' 'ok(1, "eio 24, 151-154: more");'
+    'sio 128, eio 151-154: more');"
+
+    sio='ok(1, "sio 128: odd names");'
+    try 'eio 154 is in no name' "$sio"' ok(1, "eio 151-153: more");'
+    try 'eio 151 is in no name' "$sio"'
+        # "eio 151: more"'
+    try 'eio 152 is in no name' "$sio"' ok(1, "eio 151, 153: 152, 154");'
+    try 'eio 153 is in no name' "$sio"' my $eio = 153; # eio 153'
+    try 'eio 154 is in no name' "$sio"' ok(1, "eio 151-153: video 154");'
+    try 'eio 154 is in no name' "$sio"' ok(1, "eio 151-153: video"); # eio 154'
+    try 'sio 128 is in no name' 'ok(1, "eio 128, eio 151-154: more");'
+    try 'sio 128 is in no name' 'ok(1, "eio 151-154: physio 128");'
+    try 'a.t:2: there is no eio 155' "$sio"' ok(1, "eio 151-155: more");'
+    try 'a.t:2: there is no eio 0' "$sio"' ok(1, "eio 0: more");'
+    try 'a.t:2: there is no sio 129' 'ok(1, "eio 151-154, sio 128-129");'
+    try 'eio 24 is tested, but excused' "$sio"' ok(1, "eio 24, 151-154: more");'
 
     rm -r "$tree/t"
     fails 'no tests' "$tree"
@@ -58,12 +76,20 @@ selftest()
 cd "${1:-$tools/../..}"
 
 find t \( -name '*.t' -o -path 't/unit/*.c' \) -type f 2> /dev/null | sort \
-| EXCUSED=$excused LAST=$last perl -e '
+| EXCUSED=$excused PENDING=$pending LISTS=$lists perl -e '
     use strict;
     use warnings;
 
     my ($files, $failed, %said) = (0, 0);
-    my %excused = $ENV{EXCUSED} =~ /^(\d+) (\S.*)$/mg;
+    my $number = qr/\d+(?:-\d+)?/;
+    my %last = $ENV{LISTS} =~ /^(\w+) (\d+)$/mg;
+    my %excused = $ENV{EXCUSED} =~ /^(\w+ \d+) (\S.*)$/mg;
+    my %pending;
+
+    for ($ENV{PENDING} =~ /^(\w+ .+)$/mg) {
+        my ($list, @n) = split / /;
+        $pending{"$list $_"} = 1 for @n;
+    }
 
     sub bad { print "$_[0]\n"; $failed = 1 }
 
@@ -78,11 +104,13 @@ find t \( -name '*.t' -o -path 't/unit/*.c' \) -type f 2> /dev/null | sort \
             # names are literals, whose end may be on another line
 
             for my $text ($line =~ /(\x27[^\x27]*\x27?|"[^"]*"?|`[^`]*`?)/g) {
-                while ($text =~ /\beio\ (\d+(?:-\d+)?(?:,\ ?\d+(?:-\d+)?)*)/gx)
-                {
-                    for my $n (split /, ?/, $1) {
+                while ($text =~ /\b([es]io)\ ($number(?:,\ ?$number)*)/g) {
+                    my $list = $1;
+
+                    for my $n (split /, ?/, $2) {
                         my ($from, $to) = split /-/, $n;
-                        $said{$_} ||= "$file:$." for $from .. $to // $from;
+                        $said{"$list $_"} ||= "$file:$."
+                            for $from .. $to // $from;
                     }
                 }
             }
@@ -91,15 +119,18 @@ find t \( -name '*.t' -o -path 't/unit/*.c' \) -type f 2> /dev/null | sort \
 
     bad("no tests in t") if !$files;
 
-    for my $n (sort { $a <=> $b } keys %said) {
-        bad("$said{$n}: there is no eio $n") if $n < 1 || $n > $ENV{LAST};
-        bad("$said{$n}: eio $n is tested, but excused: $excused{$n}")
-            if $excused{$n};
+    for my $b (sort keys %said) {
+        my ($list, $n) = split / /, $b;
+        bad("$said{$b}: there is no $b") if $n < 1 || $n > $last{$list};
+        bad("$said{$b}: $b is tested, but excused: $excused{$b}")
+            if $excused{$b};
     }
 
-    for my $n (1 .. $ENV{LAST}) {
-        bad("eio $n is in no name of a test")
-            if !$said{$n} && !$excused{$n};
+    for my $list (sort keys %last) {
+        for my $b (map { "$list $_" } 1 .. $last{$list}) {
+            bad("$b is in no name of a test")
+                if !$said{$b} && !$excused{$b} && !$pending{$b};
+        }
     }
 
     exit $failed;
