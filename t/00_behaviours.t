@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 
-# Every behaviour of Engine.IO is in the name of a test, or excused.
+# Every behaviour of Engine.IO and Socket.IO is in the name of a test, or
+# excused.
 
 use warnings;
 use strict;
