@@ -9,11 +9,11 @@
  *   git clone https://github.com/socketio/engine.io-protocol
  *   t/tools/official-suites.js [-n TIMES] socket.io-protocol engine.io-protocol
  *
- * The environment is that of t/node.  All the backend there is are nginx's own
- * "return" and "if".  The suites are run as they are, on another port, and with
- * messages that come one at a time, as in browsers: the "ws" of Node emits all
- * that a TCP segment holds in a row, and who awaits one after another misses the
- * second.
+ * The environment is that of t/node.  The backend is once nginx's own "return" and
+ * "if", and once a server that gets batches.  The suites are run as they are, on
+ * another port, and with messages that come one at a time, as in browsers: the "ws"
+ * of Node emits all that a TCP segment holds in a row, and who awaits one after
+ * another misses the second.
  *
  * Some points are races by their nature, mostly with several workers: they send on
  * two connections at once, and expect the first to be served first, "forcefully
@@ -21,10 +21,10 @@
  * upgrade" ("5" beside a GET, or another websocket).
  */
 
-const { spawnSync } = require('node:child_process');
+const { spawn, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
-const { Nginx, diag, main, tempDir, test } = require('../node/lib');
+const { Backend, Nginx, assert, diag, main, tempDir, test } = require('../node/lib');
 
 const CONF = `
     socketio_zone suite 16m;
@@ -32,7 +32,6 @@ const CONF = `
         listen localhost:%%PORT%% reuseport;
         location = /up { return 200 up; }
 
-        socketio_hook_batch    off;
         socketio_ping_interval 300ms;
         socketio_ping_timeout  200ms;
         socketio_max_payload   1000000;
@@ -43,6 +42,21 @@ const CONF = `
             socketio_namespaces / /custom;
             socketio_hook /_sio;
         }
+        %%BACKEND%%
+%%RAW%%
+    }
+`;
+
+const RAW = `
+        location /engine.io/ {
+            socketio suite;
+            socketio_protocol engine.io;
+            socketio_hook /_eio;
+        }
+`;
+
+const RETURN = `
+        socketio_hook_batch off;
         location = /_sio {
             internal; default_type application/json;
             set_socketio_json $auth $socketio_handshake auth;
@@ -59,16 +73,6 @@ const CONF = `
             }
             return 204;
         }
-%%RAW%%
-    }
-`;
-
-const RAW = `
-        location /engine.io/ {
-            socketio suite;
-            socketio_protocol engine.io;
-            socketio_hook /_eio;
-        }
         location = /_eio {
             internal; default_type application/json;
             if ($socketio_type = message) {
@@ -77,6 +81,37 @@ const RAW = `
             return 204;
         }
 `;
+
+const PASS = (port) => `
+        location ~ ^/_[se]io$ {
+            internal;
+            proxy_pass http://127.0.0.1:${port}; proxy_http_version 1.1;
+            proxy_set_header Connection "";
+        }
+`;
+
+/* The application of the suites; who is neither accepted nor rejected is accepted. */
+function answer({ id, type, event, args, attachments, handshake, text, binary }) {
+    if (type === 'connect') {
+        return [{ id, event: 'auth', args: [handshake.auth] }];
+    }
+    if (type === 'message') {
+        return [{ id, op: 'send', text, binary }];
+    }
+    if (event === 'message') {
+        return [{ id, event: 'message-back', args, attachments }];
+    }
+    return event === 'message-with-ack' ? [{ id, op: 'ack', args, attachments }] : [];
+}
+
+async function batches() {
+    const backend = await new Backend().start();
+    backend.intercept = (events, req, res) => {
+        res.writeHead(200, { 'Content-Type': 'application/json' });
+        return res.end(JSON.stringify(events.flatMap(answer)));
+    };
+    return backend;
+}
 
 const TURNS = `
     const { WebSocket } = require('ws');
@@ -102,8 +137,16 @@ function prepare(checkout) {
     return (port) => {
         fs.writeFileSync(file, text.replace('localhost:3000', `localhost:${port}`));
         const mocha = ['node_modules/.bin/mocha', '-r', './turns.cjs', '--exit'];
-        const options = { cwd: dir, encoding: 'utf8' };
-        return spawnSync(process.execPath, [...mocha, 'test-suite.js'], options);
+        const child = spawn(process.execPath, [...mocha, 'test-suite.js'], { cwd: dir });
+        let output = '';
+        for (const s of [child.stdout, child.stderr]) {
+            s.on('data', (d) => {
+                output += d;
+            });
+        }
+        return new Promise((resolve) => {
+            child.on('close', (status) => resolve({ status, output }));
+        });
     };
 }
 
@@ -117,24 +160,38 @@ main(async () => {
     const raw = suites.some((s) => s.name.startsWith('engine')) ? RAW : '';
 
     for (const workers of [1, 2, 4]) {
-        const nginx = new Nginx({ http: CONF.replace('%%RAW%%', raw), workers });
-        await nginx.start();
-        for (const { name, run } of suites) {
-            for (let i = 1; i <= times; i++) {
-                await test(
-                    `${name}, ${workers} workers, run ${i}`,
-                    () => {
-                        const { status, stdout, stderr } = run(nginx.port);
-                        const [counts] = stdout.match(/\d+ passing.*(\n.*\d+ failing)?/) || [''];
-                        diag(counts);
-                        if (status !== 0) {
-                            throw new Error(stdout.slice(stdout.indexOf(counts)) + stderr);
-                        }
-                    },
-                    { timeout: 90000, evidence: () => nginx.evidence() }
+        for (const by of ['return', 'batches']) {
+            const backend = by === 'batches' && (await batches());
+            const conf = CONF.replace('%%RAW%%', raw).replace(
+                '%%BACKEND%%',
+                backend ? PASS(backend.port) : RETURN
+            );
+            const nginx = new Nginx({ http: conf, workers });
+            const label = `${workers} workers, ${by}`;
+            await nginx.start();
+            for (const { name, run } of suites) {
+                for (let i = 1; i <= times; i++) {
+                    await test(
+                        `${name}, ${label}, run ${i}`,
+                        async () => {
+                            const { status, output } = await run(nginx.port);
+                            const [counts] = output.match(/\d+ passing.*(\n.*\d+ failing)?/) || [''];
+                            diag(counts);
+                            if (status !== 0) {
+                                throw new Error(output.slice(output.indexOf(counts)));
+                            }
+                        },
+                        { timeout: 90000, evidence: () => nginx.evidence() }
+                    );
+                }
+            }
+            await nginx.finish(label);
+            if (backend) {
+                await test(`${label}: every batch kept the rules`, () =>
+                    assert.deepEqual(backend.check(), [])
                 );
+                backend.stop();
             }
         }
-        await nginx.finish(`${workers} workers`);
     }
 });
