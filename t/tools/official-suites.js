@@ -24,6 +24,8 @@
 const { spawn, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
+
+process.env.TEST_WATCHDOG ||= '3600'; /* as often as it is told to */
 const { Backend, Nginx, assert, diag, main, tempDir, test } = require('../node/lib');
 
 const CONF = `
