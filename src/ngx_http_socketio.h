@@ -90,6 +90,8 @@ struct ngx_http_socketio_loc_conf_s {
     ngx_array_t                *nsps;       /* ngx_http_socketio_nsp_t */
     ngx_array_t                *origins;    /* ngx_http_socketio_origin_t */
     ngx_array_t                *headers;    /* ngx_http_socketio_header_t */
+    ngx_array_t                *secrets;    /* ngx_str_t; NULL: unsigned */
+    ngx_array_t                *events;     /* ngx_str_t; NULL: all */
     ngx_http_socketio_cookie_t *cookie;     /* NULL: off */
     ngx_str_t                   client;     /* directory; empty: off */
 

@@ -129,6 +129,20 @@ ngx_command_t  ngx_http_socketio_commands[] = {
       0,
       NULL },
 
+    { ngx_string("socketio_hook_secret"),
+      NGX_HTTP_SOCKETIO_ANY_CONF|NGX_CONF_TAKE12,
+      ngx_http_socketio_conf_hook_secret,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("socketio_hook_events"),
+      NGX_HTTP_SOCKETIO_ANY_CONF|NGX_CONF_1MORE,
+      ngx_http_socketio_conf_hook_events,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("socketio_namespaces"),
       NGX_HTTP_SOCKETIO_ANY_CONF|NGX_CONF_1MORE,
       ngx_http_socketio_conf_namespaces,

@@ -38,6 +38,10 @@ char *ngx_http_socketio_conf_hook_batch(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_socketio_conf_hook_headers(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_socketio_conf_hook_secret(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_socketio_conf_hook_events(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_socketio_conf_namespaces(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_socketio_conf_transports(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -8,6 +8,8 @@
 
 
 #include "ngx_http_socketio_conf.h"
+#include "hook/ngx_http_socketio_sign.h"
+#include "proto/ngx_socketio_sio.h"
 
 
 static char *ngx_http_socketio_conf_hook_off(ngx_conf_t *cf,
@@ -22,6 +24,7 @@ static char *ngx_http_socketio_conf_regex(ngx_conf_t *cf, ngx_str_t *value,
 #endif
 static char *ngx_http_socketio_conf_header(ngx_conf_t *cf, ngx_str_t *value,
     ngx_array_t *headers);
+static ngx_array_t *ngx_http_socketio_conf_words(ngx_conf_t *cf);
 
 
 static ngx_str_t  ngx_http_socketio_headers[] = {
@@ -385,4 +388,109 @@ ngx_http_socketio_conf_default_headers(ngx_conf_t *cf)
     }
 
     return headers;
+}
+
+
+char *
+ngx_http_socketio_conf_hook_secret(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+#if (NGX_HTTP_SOCKETIO_SIGN)
+
+    ngx_http_socketio_loc_conf_t *slcf = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    if (slcf->secrets != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        if (value[i].len < NGX_HTTP_SOCKETIO_SIGN_KEY) {
+            return ngx_http_socketio_conf_error(cf, &value[i],
+                                       "must have 16 bytes at least");
+        }
+    }
+
+    slcf->secrets = ngx_http_socketio_conf_words(cf);
+
+    return slcf->secrets ? NGX_CONF_OK : NGX_CONF_ERROR;
+
+#else
+
+    return "needs an nginx with OpenSSL 1.1.0 or later";
+
+#endif
+}
+
+
+char *
+ngx_http_socketio_conf_hook_events(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_socketio_loc_conf_t *slcf = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    if (slcf->events != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        if (ngx_socketio_sio_reserved(value[i].data, value[i].len)) {
+            return ngx_http_socketio_conf_error(cf, &value[i],
+                                       "is no event that clients can send");
+        }
+    }
+
+    slcf->events = ngx_http_socketio_conf_words(cf);
+
+    return slcf->events ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+/* all arguments; NULL: one is there twice, or no memory */
+
+static ngx_array_t *
+ngx_http_socketio_conf_words(ngx_conf_t *cf)
+{
+    ngx_str_t    *value, *word;
+    ngx_uint_t    i, k;
+    ngx_array_t  *words;
+
+    words = ngx_array_create(cf->pool, cf->args->nelts - 1,
+                             sizeof(ngx_str_t));
+    if (words == NULL) {
+        return NULL;
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        for (k = 1; k < i; k++) {
+            if (value[k].len == value[i].len
+                && ngx_memcmp(value[k].data, value[i].data, value[i].len) == 0)
+            {
+                (void) ngx_http_socketio_conf_error(cf, &value[i],
+                                                    "is duplicate");
+                return NULL;
+            }
+        }
+
+        word = ngx_array_push(words);
+        if (word == NULL) {
+            return NULL;
+        }
+
+        *word = value[i];
+    }
+
+    return words;
 }

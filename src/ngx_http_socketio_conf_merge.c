@@ -60,6 +60,8 @@ ngx_http_socketio_create_loc_conf(ngx_conf_t *cf)
     conf->nsps = NGX_CONF_UNSET_PTR;
     conf->origins = NGX_CONF_UNSET_PTR;
     conf->headers = NGX_CONF_UNSET_PTR;
+    conf->secrets = NGX_CONF_UNSET_PTR;
+    conf->events = NGX_CONF_UNSET_PTR;
     conf->cookie = NGX_CONF_UNSET_PTR;
 
     conf->raw = NGX_CONF_UNSET_UINT;
@@ -192,7 +194,7 @@ ngx_http_socketio_check_raw(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf,
     ngx_http_socketio_loc_conf_t *prev, ngx_http_socketio_loc_conf_t *conf)
 {
     char                     *directive;
-    ngx_str_t                 value;
+    ngx_str_t                 value, *event;
     ngx_uint_t                raw;
     ngx_http_socketio_nsp_t  *nsp;
 
@@ -208,6 +210,11 @@ ngx_http_socketio_check_raw(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf,
         nsp = conf->nsps->elts;
         directive = "socketio_namespaces";
         value = nsp[0].name;
+
+    } else if (conf->events != NGX_CONF_UNSET_PTR) {
+        event = conf->events->elts;
+        directive = "socketio_hook_events";
+        value = event[0];
 
     } else if (conf->max_namespaces != NGX_CONF_UNSET_UINT) {
         ngx_str_set(&value, "namespaces=");
@@ -296,6 +303,8 @@ ngx_http_socketio_merge_values(ngx_conf_t *cf,
 
     ngx_conf_merge_ptr_value(conf->nsps, prev->nsps, NULL);
     ngx_conf_merge_ptr_value(conf->origins, prev->origins, NULL);
+    ngx_conf_merge_ptr_value(conf->secrets, prev->secrets, NULL);
+    ngx_conf_merge_ptr_value(conf->events, prev->events, NULL);
     ngx_conf_merge_ptr_value(conf->cookie, prev->cookie, NULL);
     ngx_conf_merge_str_value(conf->client, prev->client, "");
 

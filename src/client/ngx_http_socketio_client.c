@@ -8,6 +8,7 @@
 #include "store/ngx_socketio_emit.h"
 #include "proto/ngx_socketio_base64.h"
 #include "proto/ngx_socketio_eio.h"
+#include "proto/ngx_socketio_json.h"
 #include "proto/ngx_socketio_sio.h"
 
 #include <sys/random.h>
@@ -29,6 +30,8 @@ static ngx_int_t ngx_http_socketio_client_connect(
 static ngx_int_t ngx_http_socketio_client_refuse(
     ngx_http_socketio_client_t *client, ngx_str_t *nsp, char *why);
 static ngx_int_t ngx_http_socketio_client_event(
+    ngx_http_socketio_client_t *client, ngx_socketio_sio_packet_t *pkt);
+static ngx_uint_t ngx_http_socketio_client_wanted(
     ngx_http_socketio_client_t *client, ngx_socketio_sio_packet_t *pkt);
 static ngx_int_t ngx_http_socketio_client_result(
     ngx_http_socketio_client_t *client, ngx_int_t rc);
@@ -447,7 +450,16 @@ ngx_http_socketio_client_event(ngx_http_socketio_client_t *client,
     in.kind = (pkt->type == NGX_SOCKETIO_SIO_ACK
                || pkt->type == NGX_SOCKETIO_SIO_BINARY_ACK)
               ? NGX_SOCKETIO_EVENT_ACK : NGX_SOCKETIO_EVENT_EVENT;
-    in.body = pkt->data;
+
+    if (in.kind == NGX_SOCKETIO_EVENT_ACK
+        || ngx_http_socketio_client_wanted(client, pkt))
+    {
+        in.body = pkt->data;
+
+    } else {
+        in.kind = NGX_SOCKETIO_EVENT_DROPPED;
+    }
+
     in.ack = pkt->has_id ? pkt->id + 1 : 0;
     in.attachments = pkt->attachments;
     ngx_socketio_name_set(&in.nsp, &pkt->nsp);
@@ -455,6 +467,39 @@ ngx_http_socketio_client_event(ngx_http_socketio_client_t *client,
     return ngx_http_socketio_client_result(client,
                       ngx_socketio_incoming(client->zone, &client->id, &in,
                                             ngx_current_msec));
+}
+
+
+/* socketio_hook_events; a name that is a number is its own text */
+
+static ngx_uint_t
+ngx_http_socketio_client_wanted(ngx_http_socketio_client_t *client,
+    ngx_socketio_sio_packet_t *pkt)
+{
+    u_char      *p, *last;
+    ngx_str_t   *name;
+    ngx_uint_t   i;
+
+    if (client->conf->events == NULL) {
+        return 1;
+    }
+
+    p = pkt->event.data;
+    last = p + pkt->event.len;
+    name = client->conf->events->elts;
+
+    for (i = 0; i < client->conf->events->nelts; i++) {
+
+        if (*p == '"'
+            ? ngx_socketio_json_equal(p, last, name[i].data, name[i].len)
+            : (pkt->event.len == name[i].len
+               && ngx_memcmp(p, name[i].data, name[i].len) == 0))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

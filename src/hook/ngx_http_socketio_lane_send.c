@@ -5,6 +5,7 @@
 
 
 #include "hook/ngx_http_socketio_lane_internal.h"
+#include "hook/ngx_http_socketio_sign.h"
 
 
 static ngx_http_socketio_call_t *ngx_http_socketio_lane_call(
@@ -55,8 +56,9 @@ ngx_http_socketio_lane_call(ngx_http_socketio_batch_t *batch,
 {
     u_char                          node[sizeof("00000000")];
     u_char                          attempt[NGX_INT_T_LEN];
+    u_char                          signature[NGX_HTTP_SOCKETIO_SIGN_LEN];
     ngx_msec_t                      elapsed;
-    ngx_keyval_t                    headers[5];
+    ngx_keyval_t                    headers[6];
     ngx_http_socketio_call_conf_t   call;
 
     ngx_str_set(&headers[0].key, "Content-Type");
@@ -79,6 +81,17 @@ ngx_http_socketio_lane_call(ngx_http_socketio_batch_t *batch,
     headers[4].value.len = ngx_sprintf(attempt, "%ui", batch->attempt)
                            - attempt;
 
+    ngx_str_set(&headers[5].key, "X-Socketio-Signature");
+    headers[5].value.data = signature;
+
+    if (conf->secrets
+        && ngx_http_socketio_sign(&headers[5].value, conf->secrets,
+                                  batch->body, ngx_cycle->log)
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
     elapsed = ngx_current_msec - batch->start;
 
     ngx_memzero(&call, sizeof(ngx_http_socketio_call_conf_t));
@@ -86,7 +99,7 @@ ngx_http_socketio_lane_call(ngx_http_socketio_batch_t *batch,
     call.conf_ctx = conf->ctx;
     call.uri = batch->hook->uri;
     call.headers = headers;
-    call.nheaders = 5;
+    call.nheaders = conf->secrets ? 6 : 5;
     call.body = batch->body;
     call.sockaddr = batch->sockaddr;
     call.socklen = batch->socklen;

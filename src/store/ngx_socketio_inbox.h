@@ -39,7 +39,8 @@ typedef struct {
  *
  * NGX_OK        it is in the inbox, or waits for attachments
  * NGX_DONE      there is no backend: a CONNECT is to be accepted by the
- *               caller, an event has been dropped; or, with in->socket.ref
+ *               caller, an event has been dropped, as one of that kind
+ *               always is; or, with in->socket.ref
  *               0, the same CONNECT waits for its answer already
  * NGX_AGAIN     the inbox is full: stop reading, try again when rung
  * NGX_BUSY      the zone is full: as above, until a deadline

@@ -43,6 +43,8 @@ static void ngx_socketio_event_complete_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t event);
 static void ngx_socketio_incoming_part_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t part);
+static void ngx_socketio_incoming_attach_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t event, ngx_socketio_ref_t message, uint32_t len);
 
 
 ngx_int_t
@@ -173,6 +175,18 @@ ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
 
         if (!session->hooked && in->attachments == 0) {
             return NGX_DONE;
+        }
+
+        if (in->kind == NGX_SOCKETIO_EVENT_DROPPED) {
+
+            if (in->attachments == 0) {
+                zone->sh->stats.dropped++;
+                return NGX_DONE;
+            }
+
+            /* it takes no room in the inbox */
+
+            return NGX_OK;
         }
     }
 
@@ -421,7 +435,14 @@ ngx_socketio_event_complete_locked(ngx_socketio_zone_t *zone,
         return;
     }
 
-    if (!session->hooked || event->socket == 0) {
+    if (!session->hooked
+        || event->socket == 0
+        || event->rec.kind == NGX_SOCKETIO_EVENT_DROPPED)
+    {
+        if (event->rec.kind == NGX_SOCKETIO_EVENT_DROPPED) {
+            zone->sh->stats.dropped++;
+        }
+
         ngx_socketio_event_free_locked(zone, ref);
         return;
     }
@@ -479,9 +500,8 @@ ngx_socketio_incoming_attachment(ngx_socketio_zone_t *zone,
     uint32_t                 size;
     ngx_int_t                rc;
     ngx_str_t                parts[2];
-    ngx_socketio_ref_t       message, bytes, tail;
+    ngx_socketio_ref_t       message, partial;
     ngx_socketio_event_t    *event;
-    ngx_socketio_chunk_t    *last;
     ngx_socketio_session_t  *session;
 
     size = (uint32_t) len;
@@ -512,36 +532,33 @@ ngx_socketio_incoming_attachment(ngx_socketio_zone_t *zone,
         goto failed;
     }
 
-    event = ngx_socketio_rec(zone, session->partial);
+    partial = session->partial;
+    event = ngx_socketio_rec(zone, partial);
 
-    /* each of those that are there has its length before it */
-
-    if (len > max
-        || event->attached_len - event->got * sizeof(uint32_t) > max - len)
-    {
-        (void) ngx_socketio_fault_locked(zone, id,
-                                         NGX_SOCKETIO_EIO_EV_BAD_PACKET, now);
-        rc = NGX_ERROR;
-        goto failed;
-    }
-
-    bytes = ngx_socketio_message_strip_locked(zone, message, session->partial,
-                                              &tail);
-    if (event->attached_tail) {
-        last = ngx_socketio_rec(zone, event->attached_tail);
-        last->next = bytes;
+    if (event->rec.kind == NGX_SOCKETIO_EVENT_DROPPED) {
+        ngx_socketio_message_release_locked(zone, message);
 
     } else {
-        event->attached = bytes;
+        /* each of those that are there has its length before it */
+
+        if (len > max
+            || event->attached_len - event->got * sizeof(uint32_t)
+               > max - len)
+        {
+            (void) ngx_socketio_fault_locked(zone, id,
+                                             NGX_SOCKETIO_EIO_EV_BAD_PACKET,
+                                             now);
+            rc = NGX_ERROR;
+            goto failed;
+        }
+
+        ngx_socketio_incoming_attach_locked(zone, partial, message,
+                                            sizeof(uint32_t) + size);
     }
 
-    event->attached_tail = tail;
-    event->attached_len += sizeof(uint32_t) + size;
-
     if (++event->got == event->attachments) {
-        bytes = session->partial;
         session->partial = 0;
-        ngx_socketio_event_complete_locked(zone, bytes);
+        ngx_socketio_event_complete_locked(zone, partial);
     }
 
     ngx_socketio_zone_unlock(zone);
@@ -554,6 +571,32 @@ failed:
     ngx_socketio_zone_unlock(zone);
 
     return rc;
+}
+
+
+/* the message is used up */
+
+static void
+ngx_socketio_incoming_attach_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, ngx_socketio_ref_t message, uint32_t len)
+{
+    ngx_socketio_ref_t     bytes, tail;
+    ngx_socketio_event_t  *event;
+    ngx_socketio_chunk_t  *last;
+
+    event = ngx_socketio_rec(zone, ref);
+    bytes = ngx_socketio_message_strip_locked(zone, message, ref, &tail);
+
+    if (event->attached_tail) {
+        last = ngx_socketio_rec(zone, event->attached_tail);
+        last->next = bytes;
+
+    } else {
+        event->attached = bytes;
+    }
+
+    event->attached_tail = tail;
+    event->attached_len += len;
 }
 
 

@@ -231,6 +231,8 @@ enum {
     NGX_SOCKETIO_EVENT_EVENT,
     NGX_SOCKETIO_EVENT_TEXT,                /* messages of a raw session */
     NGX_SOCKETIO_EVENT_BINARY,
+    NGX_SOCKETIO_EVENT_DROPPED,             /* the backend does not want it:
+                                               waits for its attachments */
     NGX_SOCKETIO_EVENT_ACK,                 /* the answer to an emit */
     NGX_SOCKETIO_EVENT_ACK_TIMEOUT,         /* ... which did not come */
     NGX_SOCKETIO_EVENT_ACK_GONE,            /* ... and its socket has ended */

@@ -90,6 +90,7 @@ typedef struct {
     uint64_t                   sockets;
     uint64_t                   opened;      /* since the zone is there */
     uint64_t                   events;
+    uint64_t                   dropped;     /* events no backend wants */
     uint64_t                   messages;
     uint64_t                   full;        /* refused for lack of memory */
     uint64_t                   slow;        /* closed: send queue */

@@ -528,14 +528,19 @@ model_op_event(model_worker_t *w, model_session_t *s,
     ngx_uint_t       late;
     model_socket_t  *m;
 
+    static ngx_uint_t  kinds[] = {
+        NGX_SOCKETIO_EVENT_ACK, NGX_SOCKETIO_EVENT_DROPPED,
+        NGX_SOCKETIO_EVENT_EVENT, NGX_SOCKETIO_EVENT_EVENT,
+        NGX_SOCKETIO_EVENT_EVENT, NGX_SOCKETIO_EVENT_EVENT
+    };
+
     m = model_socket_of(s, nsp);
 
     if (m && m->nevents > MODEL_EVENTS - 2) {
         return;
     }
 
-    in->kind = model_choose(6) ? NGX_SOCKETIO_EVENT_EVENT
-                               : NGX_SOCKETIO_EVENT_ACK;
+    in->kind = kinds[model_choose(6)];
     in->attachments = model_choose(4) ? 0 : 1 + model_choose(2);
 
     if (in->kind == NGX_SOCKETIO_EVENT_ACK && in->attachments == 0) {
@@ -570,7 +575,7 @@ model_op_event(model_worker_t *w, model_session_t *s,
             s->partial = (uint32_t) s->partial;
             s->partial_socket = m;
 
-            if (!s->hooked || in->kind == NGX_SOCKETIO_EVENT_ACK) {
+            if (!s->hooked || in->kind != NGX_SOCKETIO_EVENT_EVENT) {
                 s->partial_socket = NULL;
             }
 
@@ -583,7 +588,8 @@ model_op_event(model_worker_t *w, model_session_t *s,
         break;
 
     case NGX_DONE:
-        must(!s->hooked && m && m->state == MODEL_CONNECTED);
+        must((!s->hooked || in->kind == NGX_SOCKETIO_EVENT_DROPPED)
+             && m && m->state == MODEL_CONNECTED);
         break;
 
     case NGX_ABORT:
@@ -592,7 +598,7 @@ model_op_event(model_worker_t *w, model_session_t *s,
         break;
 
     case NGX_AGAIN:
-        must(s->hooked);
+        must(s->hooked && in->kind != NGX_SOCKETIO_EVENT_DROPPED);
         local->stalled = 1;
         break;
 
