@@ -32,6 +32,16 @@ typedef struct ngx_http_socketio_call_s  ngx_http_socketio_call_t;
 typedef void (*ngx_http_socketio_call_pt)(ngx_http_socketio_call_t *call,
     void *data);
 
+/*
+ * More of an answer with a status of 2xx has come, and it is not the end:
+ * "body" of the answer has it, without what earlier calls took.  Returns how
+ * many bytes from its beginning are taken: they are forgotten, and count in
+ * max_answer no more.  Called by the request's own processing, also from
+ * inside of start(): it may neither abort the call nor free what it needs.
+ */
+typedef size_t (*ngx_http_socketio_call_part_pt)(
+    ngx_http_socketio_call_t *call, void *data);
+
 
 /*
  * Zero it, then fill it in.  Everything is copied by start(), except for what
@@ -66,6 +76,8 @@ typedef struct {
     size_t                      max_answer;   /* bytes of body; 0: 1m */
 
     ngx_http_socketio_call_pt   handler;
+    ngx_http_socketio_call_part_pt
+                                part;         /* NULL: the answer as a whole */
     void                       *data;
     void                       *event;        /* see ..._call_event() */
 } ngx_http_socketio_call_conf_t;

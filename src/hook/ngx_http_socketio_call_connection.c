@@ -42,6 +42,7 @@ ngx_http_socketio_call_connect(ngx_http_socketio_call_t *call,
 
     call->start = ngx_current_msec;
     call->handler = conf->handler;
+    call->part = conf->part;
     call->data = conf->data;
     call->event = conf->event;
     call->max_answer = conf->max_answer ? conf->max_answer

@@ -14,8 +14,11 @@ static ngx_int_t ngx_http_socketio_call_length(ngx_http_request_t *r);
 static ngx_int_t ngx_http_socketio_call_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_socketio_call_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
+static ngx_uint_t ngx_http_socketio_call_in_parts(
+    ngx_http_socketio_call_t *call);
 static ngx_int_t ngx_http_socketio_call_capture(ngx_http_socketio_call_t *call,
     ngx_buf_t *b);
+static void ngx_http_socketio_call_take(ngx_http_socketio_call_t *call);
 static ngx_int_t ngx_http_socketio_call_reserve(ngx_http_socketio_call_t *call,
     size_t size);
 static ngx_int_t ngx_http_socketio_call_too_large(
@@ -95,7 +98,11 @@ ngx_http_socketio_call_header_filter(ngx_http_request_t *r)
     r->main_filter_need_in_memory = 1;
 
     if (r->headers_out.content_length_n > (off_t) call->max_answer) {
-        return ngx_http_socketio_call_too_large(call);
+
+        /* what is taken part by part may be as long as it likes */
+
+        return ngx_http_socketio_call_in_parts(call)
+               ? NGX_OK : ngx_http_socketio_call_too_large(call);
     }
 
     if (r->headers_out.content_length_n > 0) {
@@ -104,6 +111,15 @@ ngx_http_socketio_call_header_filter(ngx_http_request_t *r)
     }
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_socketio_call_in_parts(ngx_http_socketio_call_t *call)
+{
+    return call->part != NULL
+           && call->answer.status < NGX_HTTP_SPECIAL_RESPONSE
+           && !call->finished && !call->terminated;
 }
 
 
@@ -132,6 +148,10 @@ ngx_http_socketio_call_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
         b->file_pos = b->file_last;
     }
 
+    if (!call->answer.complete) {
+        ngx_http_socketio_call_take(call);
+    }
+
     return NGX_OK;
 }
 
@@ -146,6 +166,10 @@ ngx_http_socketio_call_capture(ngx_http_socketio_call_t *call, ngx_buf_t *b)
 
     if (ngx_buf_in_memory(b)) {
         size = b->last - b->pos;
+
+        if (size > call->max_answer - body->len) {
+            ngx_http_socketio_call_take(call);
+        }
 
         if (size > call->max_answer - body->len) {
             return ngx_http_socketio_call_too_large(call);
@@ -174,6 +198,27 @@ ngx_http_socketio_call_capture(ngx_http_socketio_call_t *call, ngx_buf_t *b)
     }
 
     return NGX_OK;
+}
+
+
+static void
+ngx_http_socketio_call_take(ngx_http_socketio_call_t *call)
+{
+    size_t      n;
+    ngx_str_t  *body;
+
+    body = &call->answer.body;
+
+    if (body->len == 0 || !ngx_http_socketio_call_in_parts(call)) {
+        return;
+    }
+
+    n = call->part(call, call->data);
+
+    if (n) {
+        body->len -= n;
+        ngx_memmove(body->data, body->data + n, body->len);
+    }
 }
 
 

@@ -45,6 +45,7 @@ struct ngx_http_socketio_call_s {
     ngx_http_request_t              *request;
 
     ngx_http_socketio_call_pt        handler;
+    ngx_http_socketio_call_part_pt   part;
     void                            *data;
     void                            *event;
     ngx_str_t                        label;      /* in the request's pool */

@@ -88,6 +88,13 @@ typedef struct {
     ngx_msec_t                      delay;
     ngx_uint_t                      attempt;
 
+    /* of the answer to this attempt, as far as it has come */
+    size_t                          seen;   /* bytes without another LF */
+    size_t                          held;   /* ... of lines that are to wait */
+    ngx_uint_t                      bad;    /* accepts and rejects */
+    unsigned                        lines:1;    /* of which some have come */
+    unsigned                        whole:1;    /* the rest is no such line */
+
     unsigned                        full:1;
     unsigned                        sole:1; /* batch off */
     unsigned                        left:1; /* repeated disconnects only */
@@ -148,10 +155,24 @@ ngx_int_t ngx_http_socketio_batch_take(ngx_http_socketio_lane_t *lane,
 /* closes the JSON array and gives it an id */
 ngx_int_t ngx_http_socketio_batch_close(ngx_http_socketio_batch_t *batch);
 
-/* Runs the commands of an answer with a status of 2xx; "complete": all of it
-   is there */
+/*
+ * Lines of an answer that is still coming are run as far as they may be;
+ * returns how many bytes of it are done with.
+ */
+size_t ngx_http_socketio_result_part(ngx_http_socketio_batch_t *batch,
+    ngx_http_socketio_loc_conf_t *conf, ngx_str_t *body);
+/* Runs the commands of an answer with a status of 2xx, or what is left of it;
+   "complete": all of it is there */
 void ngx_http_socketio_result_run(ngx_http_socketio_batch_t *batch,
     ngx_http_socketio_loc_conf_t *conf, ngx_str_t *body, ngx_uint_t complete);
+/* one command; 1: it is invalid.  "lost": as ..._ownership() says */
+ngx_uint_t ngx_http_socketio_result_command(ngx_http_socketio_batch_t *batch,
+    ngx_http_socketio_loc_conf_t *conf, ngx_str_t *text, ngx_uint_t lost);
+/* whether it is an accept or a reject */
+ngx_uint_t ngx_http_socketio_result_to_connect(ngx_str_t *text);
+/* 1: another worker has taken over some session of the batch */
+ngx_uint_t ngx_http_socketio_result_ownership(
+    ngx_http_socketio_batch_t *batch);
 /* Connects are answered, as far as they are not behind a disconnect, which
    is repeated.  "final": a status that is not to be retried. */
 void ngx_http_socketio_result_fail(ngx_http_socketio_batch_t *batch,

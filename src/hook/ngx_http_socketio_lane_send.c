@@ -10,6 +10,8 @@
 
 static ngx_http_socketio_call_t *ngx_http_socketio_lane_call(
     ngx_http_socketio_batch_t *batch, ngx_http_socketio_loc_conf_t *conf);
+static size_t ngx_http_socketio_lane_part(ngx_http_socketio_call_t *call,
+    void *data);
 static void ngx_http_socketio_lane_answer(ngx_http_socketio_call_t *call,
     void *data);
 static ngx_uint_t ngx_http_socketio_lane_retriable(
@@ -39,6 +41,11 @@ ngx_http_socketio_lane_send(ngx_http_socketio_lane_t *lane)
     }
 
     batch->attempt++;
+    batch->seen = 0;
+    batch->held = 0;
+    batch->bad = 0;
+    batch->lines = 0;
+    batch->whole = 0;
 
     if (ngx_http_socketio_lane_call(batch, conf) == NULL) {
 
@@ -109,10 +116,31 @@ ngx_http_socketio_lane_call(ngx_http_socketio_batch_t *batch,
                    ? conf->hook_timeout - elapsed : 1;
     call.max_answer = ngx_http_socketio_lane_max_answer(conf);
     call.handler = ngx_http_socketio_lane_answer;
+    call.part = ngx_http_socketio_lane_part;
     call.data = batch;
     call.event = batch->event;
 
     return ngx_http_socketio_call_start(&call, ngx_cycle->log);
+}
+
+
+static size_t
+ngx_http_socketio_lane_part(ngx_http_socketio_call_t *call, void *data)
+{
+    ngx_http_socketio_batch_t *batch = data;
+
+    ngx_http_socketio_lanes_t     *lanes;
+    ngx_http_socketio_loc_conf_t  *conf;
+
+    lanes = batch->lane->lanes;
+    conf = ngx_http_socketio_location(lanes->zone, lanes->location);
+
+    if (conf == NULL) {
+        return 0;
+    }
+
+    return ngx_http_socketio_result_part(batch, conf,
+                                  &ngx_http_socketio_call_answer(call)->body);
 }
 
 

@@ -15,14 +15,11 @@ static ngx_int_t ngx_http_socketio_result_parse(
     ngx_uint_t *bad);
 static ngx_uint_t ngx_http_socketio_result_strange(ngx_array_t *texts);
 static ngx_uint_t ngx_http_socketio_result_is(ngx_str_t *text, char *name);
-static ngx_uint_t ngx_http_socketio_result_to_connect(ngx_str_t *text);
-static ngx_uint_t ngx_http_socketio_result_ownership(
-    ngx_http_socketio_batch_t *batch);
 static ngx_uint_t ngx_http_socketio_result_lost(
     ngx_http_socketio_batch_t *batch, ngx_str_t *text);
 static ngx_uint_t ngx_http_socketio_result_commands(
     ngx_http_socketio_batch_t *batch, ngx_http_socketio_loc_conf_t *conf,
-    ngx_array_t *texts, ngx_uint_t connects, ngx_uint_t lost);
+    ngx_array_t *texts, u_char *connects, ngx_uint_t lost);
 static void ngx_http_socketio_result_invalid(ngx_http_socketio_batch_t *batch,
     char *error, char *message);
 static void ngx_http_socketio_result_connects(
@@ -43,7 +40,9 @@ static ngx_str_t  ngx_http_socketio_result_unavailable =
 
 /*
  * CONNECT is answered first, other commands follow: so that whatever comes
- * with an accept, before or behind it, reaches the socket.
+ * with an accept, before or behind it, reaches the socket.  If lines of the
+ * answer have run before the others came, there were no connects to wait for,
+ * or all of them are answered; else only accepts and rejects have.
  */
 
 void
@@ -78,7 +77,9 @@ ngx_http_socketio_result_run(ngx_http_socketio_batch_t *batch,
         ngx_http_socketio_result_invalid(batch, error, NULL);
     }
 
-    bad += ngx_http_socketio_result_commands(batch, conf, &texts, 1, lost);
+    bad += batch->bad;
+    bad += ngx_http_socketio_result_commands(batch, conf, &texts,
+                                             body->data + batch->held, lost);
 
     /*
      * No login by a stray page, nor by a reject that was misspelt.  The
@@ -91,7 +92,7 @@ ngx_http_socketio_result_run(ngx_http_socketio_batch_t *batch,
                                &ngx_http_socketio_result_wrong,
                                &ngx_http_socketio_result_none, 1);
 
-    (void) ngx_http_socketio_result_commands(batch, conf, &texts, 0, lost);
+    (void) ngx_http_socketio_result_commands(batch, conf, &texts, NULL, lost);
 }
 
 
@@ -105,10 +106,18 @@ ngx_http_socketio_result_parse(ngx_http_socketio_batch_t *batch,
     ngx_str_t                      text, *t;
     ngx_http_socketio_commands_t   commands;
 
-    if (ngx_array_init(texts, batch->pool, 8, sizeof(ngx_str_t)) != NGX_OK
-        || ngx_http_socketio_commands_init(&commands, body->data,
-                                           body->data + body->len)
-           != NGX_OK)
+    if (ngx_array_init(texts, batch->pool, 8, sizeof(ngx_str_t)) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (batch->lines) {
+        commands.form = NGX_HTTP_SOCKETIO_COMMANDS_LINES;
+        commands.pos = body->data;
+        commands.last = body->data + body->len;
+
+    } else if (ngx_http_socketio_commands_init(&commands, body->data,
+                                               body->data + body->len)
+               != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -198,7 +207,7 @@ ngx_http_socketio_result_is(ngx_str_t *text, char *name)
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_socketio_result_to_connect(ngx_str_t *text)
 {
     return ngx_http_socketio_result_is(text, "accept")
@@ -206,9 +215,7 @@ ngx_http_socketio_result_to_connect(ngx_str_t *text)
 }
 
 
-/* 1: another worker has taken over some session of the batch */
-
-static ngx_uint_t
+ngx_uint_t
 ngx_http_socketio_result_ownership(ngx_http_socketio_batch_t *batch)
 {
     ngx_uint_t                  lost;
@@ -283,54 +290,70 @@ ngx_http_socketio_result_lost(ngx_http_socketio_batch_t *batch,
 }
 
 
-/* "connects": those that answer one, else all others; returns how many are
-   invalid */
+/* "connects": those that answer one, from there on, else, NULL, all others;
+   returns how many are invalid */
 
 static ngx_uint_t
 ngx_http_socketio_result_commands(ngx_http_socketio_batch_t *batch,
     ngx_http_socketio_loc_conf_t *conf, ngx_array_t *texts,
-    ngx_uint_t connects, ngx_uint_t lost)
+    u_char *connects, ngx_uint_t lost)
 {
-    ngx_int_t                     rc;
-    ngx_str_t                    *text;
-    ngx_uint_t                    i, bad;
-    ngx_http_socketio_command_t   command;
+    ngx_str_t   *text;
+    ngx_uint_t   i, bad;
 
     text = texts->elts;
     bad = 0;
 
     for (i = 0; i < texts->nelts; i++) {
 
-        if (ngx_http_socketio_result_to_connect(&text[i]) != connects
-            || (lost && ngx_http_socketio_result_lost(batch, &text[i])))
+        if (ngx_http_socketio_result_to_connect(&text[i])
+            ? (connects == NULL || text[i].data < connects)
+            : (connects != NULL))
         {
             continue;
         }
 
-        ngx_memzero(&command, sizeof(ngx_http_socketio_command_t));
-
-        command.zone = batch->lane->lanes->zone;
-        command.log = ngx_cycle->log;
-        command.max_rooms = conf->max_rooms;
-        command.max_attachments = conf->max_attachments;
-        command.max_acks = conf->max_acks;
-        command.asked = batch->asked.elts;
-        command.nasked = batch->asked.nelts;
-        command.hook = 1;
-        command.sole = batch->sole;
-
-        rc = ngx_http_socketio_command_text(&command, &text[i]);
-
-        if (rc == NGX_DECLINED) {
-            ngx_http_socketio_result_invalid(batch, command.error,
-                                             command.message);
-            bad++;
-        }
-
-        /* NGX_BUSY has been logged */
+        bad += ngx_http_socketio_result_command(batch, conf, &text[i], lost);
     }
 
     return bad;
+}
+
+
+ngx_uint_t
+ngx_http_socketio_result_command(ngx_http_socketio_batch_t *batch,
+    ngx_http_socketio_loc_conf_t *conf, ngx_str_t *text, ngx_uint_t lost)
+{
+    ngx_int_t                     rc;
+    ngx_http_socketio_command_t   command;
+
+    if (lost && ngx_http_socketio_result_lost(batch, text)) {
+        return 0;
+    }
+
+    ngx_memzero(&command, sizeof(ngx_http_socketio_command_t));
+
+    command.zone = batch->lane->lanes->zone;
+    command.log = ngx_cycle->log;
+    command.max_rooms = conf->max_rooms;
+    command.max_attachments = conf->max_attachments;
+    command.max_acks = conf->max_acks;
+    command.asked = batch->asked.elts;
+    command.nasked = batch->asked.nelts;
+    command.hook = 1;
+    command.sole = batch->sole;
+
+    rc = ngx_http_socketio_command_text(&command, text);
+
+    if (rc == NGX_DECLINED) {
+        ngx_http_socketio_result_invalid(batch, command.error,
+                                         command.message);
+        return 1;
+    }
+
+    /* NGX_BUSY has been logged */
+
+    return 0;
 }
 
 

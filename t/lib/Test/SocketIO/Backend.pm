@@ -28,7 +28,10 @@ my $JSON = JSON::PP->new->utf8->canonical->allow_nonref;
 
 # status, headers (hash), body, delay (seconds), hold (a word: until
 # release(word)), raw (bytes instead of all that), pieces (list: chunked,
-# 50 ms apart), close (after the answer; alone: without any).
+# 50 ms apart), close (after the answer; alone: without any), stream (list, sent
+# piece by piece while others are served: a string, a hash for its JSON on a
+# line, a reference to a word to wait for its release; with cut => 1 the
+# connection is lost at the end, with chunked => 0 it is the end).
 sub reply (%o) { return bless {%o}, 'Test::SocketIO::Reply' }
 
 
@@ -235,7 +238,12 @@ sub _serve ($self, $c) {
         return if time < $c->{due};
         return if defined $r->{hold} && !$self->_ctl->{"release $r->{hold}"};
 
-        $self->_write($c, $r);
+        if ($r->{stream}) {
+            return if !$self->_stream($c, $r);
+        } else {
+            $self->_write($c, $r);
+        }
+
         delete $c->{reply};
         if ($r->{close}) {
             $c->{done} = 1;
@@ -314,6 +322,39 @@ sub _write ($self, $c, $r) {
     }
     $s->flush;
     $s->blocking(0);
+}
+
+
+# As far as it may be written; 1: to the end.
+sub _stream ($self, $c, $r) {
+    my $chunked = $r->{chunked} // 1;
+    my $out = $r->{begun}++ ? '' : "HTTP/1.1 200 OK\r\n"
+        . "Content-Type: application/x-ndjson\r\n"
+        . join('', map { "$_: $r->{headers}{$_}\r\n" }
+            sort keys %{$r->{headers} // {}})
+        . ($chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n");
+
+    $r->{todo} //= [@{$r->{stream}}];
+
+    while (@{$r->{todo}}) {
+        my $p = $r->{todo}[0];
+        last if ref $p eq 'SCALAR' && !$self->_ctl->{"release $$p"};
+        shift @{$r->{todo}};
+        next if ref $p eq 'SCALAR';
+        $p = $JSON->encode($p) . "\n" if ref $p;
+        $out .= $chunked ? sprintf("%x\r\n%s\r\n", length $p, $p) : $p;
+    }
+
+    my $end = !@{$r->{todo}};
+    $out .= "0\r\n\r\n" if $end && $chunked && !$r->{cut};
+    $r->{close} = 1 if $end && ($r->{cut} || !$chunked);
+
+    $c->{sock}->blocking(1);
+    print {$c->{sock}} $out;
+    $c->{sock}->flush;
+    $c->{sock}->blocking(0);
+
+    return $end;
 }
 
 
