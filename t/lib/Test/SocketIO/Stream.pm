@@ -13,7 +13,7 @@ package Test::SocketIO::Stream;
 #   { times, size }      so many lines of that size, to nobody
 #
 # Options: id (the client wants an ack), once => status (what a second request with
-# this event gets; 200: commands "again1" and "again2"), and those of reply().
+# this event gets; 200: "again", "again2" and an ack), and those of reply().
 
 use v5.36;
 
@@ -22,7 +22,7 @@ use Test::More ();
 use Test::SocketIO qw/eventually to_json/;
 use Test::SocketIO::Backend qw/reply echo/;
 
-our @EXPORT_OK = qw/answer hold release ask of asked/;
+our @EXPORT_OK = qw/answer hold release send_do ask of asked/;
 
 my ($word, $number) = ('a', 0);
 my %tries;
@@ -47,7 +47,9 @@ sub answer ($events, $req, $ctl) {
     if ($o->{once} && $tries{$do->{id}}++) {
         return reply(status => $o->{once},
             body => { message => 'no more' }) if $o->{once} != 200;
-        return [map { { event => "again$_", id => $do->{id} } } 1 .. 2];
+        return [{ event => 'again', id => $do->{id} },
+            { op => 'ack', id => $do->{id}, args => ['again'] },
+            { event => 'again2', id => $do->{id} }];
     }
 
     return reply(%$o, stream => [map { _piece($_, $do, $c) } @pieces]);
@@ -70,12 +72,20 @@ sub _piece ($p, $e, $c) {
 }
 
 
-# Sends a "do" and waits until the backend has it; gives its number.
-sub ask ($b, $s, $o, @pieces) {
+# Sends a "do": its number.
+sub send_do ($s, $o, @pieces) {
     my $n = ++$number;
 
     $s->send('42' . ($o->{id} // '')
         . to_json(['do', { n => $n, %$o }, @pieces]));
+    return $n;
+}
+
+
+# The same, and waits until the backend has it.
+sub ask ($b, $s, $o, @pieces) {
+    my $n = send_do($s, $o, @pieces);
+
     asked($b, $n) or Test::More::ok(0, "case $n is asked");
     return $n;
 }
