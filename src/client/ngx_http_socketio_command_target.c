@@ -266,7 +266,7 @@ ngx_http_socketio_command_words(ngx_http_socketio_run_t *run, char *field,
 
         /* a "sid" that is none does not become a room of that name */
 
-        if (sids && word->socket.ref == 0) {
+        if (sids && !ngx_socketio_word_is_socket(word)) {
             words->nelts--;
         }
     }
@@ -370,6 +370,18 @@ ngx_http_socketio_command_socket(ngx_http_socketio_run_t *run,
     }
 
     word = &target->in[0];
+
+    if (word->client) {
+        if (ngx_socketio_word_socket(run->command->zone, &target->nsp, word,
+                                     socket)
+            != NGX_OK)
+        {
+            run->nobody = 1;
+        }
+
+        return NGX_OK;
+    }
+
     *socket = word->socket;
 
     /* as for other commands: it must be the very socket, in that namespace */

@@ -32,6 +32,7 @@ static ngx_int_t ngx_socketio_emit_target_locked(ngx_socketio_fanout_t *f);
 static ngx_int_t ngx_socketio_emit_room_locked(ngx_socketio_fanout_t *f,
     ngx_socketio_ref_t room);
 static ngx_int_t ngx_socketio_emit_union_locked(ngx_socketio_fanout_t *f);
+static void ngx_socketio_emit_except_locked(ngx_socketio_fanout_t *f);
 static void ngx_socketio_emit_union_slot_locked(ngx_socketio_fanout_t *f,
     ngx_uint_t slot);
 static void ngx_socketio_emit_members_locked(ngx_socketio_fanout_t *f,
@@ -47,46 +48,6 @@ static void ngx_socketio_emit_not_locked(ngx_socketio_fanout_t *f,
 static void ngx_socketio_emit_slots_locked(ngx_socketio_fanout_t *f,
     ngx_socketio_room_t *room);
 static ngx_uint_t ngx_socketio_emit_nodes_locked(ngx_socketio_fanout_t *f);
-
-
-void
-ngx_socketio_word_set(ngx_socketio_word_t *word, ngx_str_t *text)
-{
-    ngx_socketio_name_set(&word->name, text);
-
-    if (ngx_socketio_socket_parse(text, &word->socket, word->secret)
-        != NGX_OK)
-    {
-        word->socket.ref = 0;
-    }
-}
-
-
-/* the connected socket that a word names, in this namespace; 0: none */
-
-ngx_socketio_ref_t
-ngx_socketio_word_socket_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t nsp, ngx_socketio_word_t *word)
-{
-    ngx_socketio_socket_t  *socket;
-
-    if (word->socket.ref == 0) {
-        return 0;
-    }
-
-    socket = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SOCKET,
-                                      word->socket.ref, word->socket.gen);
-
-    if (socket == NULL
-        || socket->nsp != nsp
-        || socket->state != NGX_SOCKETIO_SOCKET_CONNECTED
-        || ngx_memcmp(socket->secret, word->secret, NGX_SOCKETIO_SECRET) != 0)
-    {
-        return 0;
-    }
-
-    return word->socket.ref;
-}
 
 
 ngx_int_t
@@ -403,7 +364,7 @@ ngx_socketio_emit_union_locked(ngx_socketio_fanout_t *f)
 
     f->seq = ++zone->sh->seq;
 
-    ngx_socketio_target_except_locked(zone, target, f->nsp, f->seq);
+    ngx_socketio_emit_except_locked(f);
 
     /* single sockets first: their records mark them in their workers too */
 
@@ -523,27 +484,31 @@ ngx_socketio_emit_nodes_locked(ngx_socketio_fanout_t *f)
 }
 
 
-void
-ngx_socketio_target_except_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_target_t *target, ngx_socketio_ref_t nsp, uint64_t mark)
+/* marks the sockets that are excepted */
+
+static void
+ngx_socketio_emit_except_locked(ngx_socketio_fanout_t *f)
 {
     ngx_uint_t              i, list;
     ngx_socketio_ref_t      ref, m;
     ngx_socketio_word_t    *word;
     ngx_socketio_room_t    *room;
+    ngx_socketio_zone_t    *zone;
     ngx_socketio_member_t  *member;
     ngx_socketio_socket_t  *socket;
 
-    for (i = 0; i < target->nexcept; i++) {
-        word = &target->except[i];
+    zone = f->zone;
 
-        ref = ngx_socketio_word_socket_locked(zone, nsp, word);
+    for (i = 0; i < f->target->nexcept; i++) {
+        word = &f->target->except[i];
+
+        ref = ngx_socketio_word_socket_locked(zone, f->nsp, word);
         if (ref) {
             socket = ngx_socketio_rec(zone, ref);
-            socket->mark = mark;
+            socket->mark = f->seq;
         }
 
-        ref = ngx_socketio_room_find_locked(zone, nsp, &word->name);
+        ref = ngx_socketio_room_find_locked(zone, f->nsp, &word->name);
         if (ref == 0) {
             continue;
         }
@@ -554,7 +519,7 @@ ngx_socketio_target_except_locked(ngx_socketio_zone_t *zone,
             for (m = room->list[list]; m; m = member->next) {
                 member = ngx_socketio_rec(zone, m);
                 socket = ngx_socketio_rec(zone, member->socket);
-                socket->mark = mark;
+                socket->mark = f->seq;
             }
         }
     }

@@ -27,6 +27,8 @@ typedef struct {
     ngx_socketio_name_t        name;
     ngx_socketio_id_t          socket;      /* ref 0: not the text of one */
     u_char                     secret[NGX_SOCKETIO_SECRET];
+    u_char                     sid[NGX_SOCKETIO_SID];
+    unsigned                   client:1;    /* "sid" is set: see below */
 } ngx_socketio_word_t;
 
 
@@ -51,7 +53,19 @@ typedef enum {
 typedef struct ngx_socketio_ask_s  ngx_socketio_ask_t;
 
 
+/*
+ * Clients of revision 3 know their sockets by ids that they make themselves:
+ * the session's sid, from 2.0 on with the namespace and "#" before it unless
+ * that is "/" (socket.io, behaviour 23).  Such words are sockets, too.
+ */
 void ngx_socketio_word_set(ngx_socketio_word_t *word, ngx_str_t *text);
+/* whether it may name a socket, apart from a room */
+#define ngx_socketio_word_is_socket(word)                                     \
+    ((word)->socket.ref != 0 || (word)->client)
+/* that socket, if it is connected to the namespace; NGX_OK, NGX_DECLINED */
+ngx_int_t ngx_socketio_word_socket(ngx_socketio_zone_t *zone,
+    ngx_socketio_name_t *nsp, ngx_socketio_word_t *word,
+    ngx_socketio_id_t *socket);
 /* for store/: the connected socket of the namespace that it names; 0: none */
 ngx_socketio_ref_t ngx_socketio_word_socket_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t nsp, ngx_socketio_word_t *word);

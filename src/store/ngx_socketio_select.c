@@ -7,7 +7,7 @@
 /* Changes to all sockets of a target: joins, leaves, disconnects. */
 
 
-#include "store/ngx_socketio_emit.h"
+#include "store/ngx_socketio_scan.h"
 #include "store/ngx_socketio_session.h"
 #include "store/ngx_socketio_message.h"
 #include "store/ngx_socketio_bytes.h"
@@ -16,28 +16,22 @@
 #include "proto/ngx_socketio_ws_frame.h"
 
 
-#define NGX_SOCKETIO_SELECT_HOLD  256       /* sockets */
-
-
 typedef struct {
     ngx_socketio_zone_t       *zone;
-    ngx_socketio_target_t     *target;
+    ngx_socketio_scan_t        scan;
     ngx_socketio_do_e          what;
     ngx_socketio_name_t       *rooms;
     ngx_uint_t                 nrooms;
     ngx_uint_t                 rooms_max;
     ngx_socketio_ref_t         message;
-    ngx_socketio_ref_t         nsp;
-    uint64_t                   mark;
     uint64_t                   now;
-    ngx_uint_t                 n;           /* in this hold */
+    ngx_uint_t                 n;
     ngx_int_t                  rc;
 } ngx_socketio_selector_t;
 
 
-static ngx_int_t ngx_socketio_select_step_locked(ngx_socketio_selector_t *s);
-static ngx_int_t ngx_socketio_select_room_locked(ngx_socketio_selector_t *s,
-    ngx_socketio_ref_t room);
+static ngx_int_t ngx_socketio_select_hold(ngx_socketio_selector_t *s,
+    ngx_str_t *frames);
 static void ngx_socketio_select_socket_locked(ngx_socketio_selector_t *s,
     ngx_socketio_ref_t socket);
 static void ngx_socketio_select_end_locked(ngx_socketio_selector_t *s,
@@ -56,9 +50,9 @@ ngx_socketio_select(ngx_socketio_zone_t *zone, ngx_socketio_target_t *target,
     ngx_socketio_selector_t  s;
 
     ngx_memzero(&s, sizeof(ngx_socketio_selector_t));
+    ngx_socketio_scan_init(&s.scan, zone, target);
 
     s.zone = zone;
-    s.target = target;
     s.what = what;
     s.rooms = rooms;
     s.nrooms = nrooms;
@@ -66,139 +60,64 @@ ngx_socketio_select(ngx_socketio_zone_t *zone, ngx_socketio_target_t *target,
     s.now = ngx_current_msec;
     s.rc = NGX_OK;
 
-    *count = 0;
+    part.data = frames;
+    part.len = len;
 
     do {
-        s.n = 0;
-        s.message = 0;
-
-        if (len) {
-            part.data = frames;
-            part.len = len;
-            s.message = ngx_socketio_message_try_lock(zone, &part, 1);
-
-            if (s.message == 0) {
-                return NGX_ERROR;
-            }
-
-        } else {
-            ngx_socketio_zone_lock(zone);
-        }
-
-        if (s.mark == 0) {
-            s.mark = ++zone->sh->seq;
-        }
-
-        rc = ngx_socketio_select_step_locked(&s);
-
-        if (s.message) {
-            ngx_socketio_message_release_locked(zone, s.message);
-        }
-
-        ngx_socketio_zone_unlock(zone);
-
-        *count += s.n;
-
+        rc = ngx_socketio_select_hold(&s, &part);
     } while (rc == NGX_AGAIN);
 
-    return s.rc;
-}
+    ngx_socketio_scan_free(&s.scan);
 
+    *count = s.n;
 
-/*
- * Up to 256 sockets that this selector has not met yet; between two holds
- * the lists may change, so each hold starts from their heads.
- */
-
-static ngx_int_t
-ngx_socketio_select_step_locked(ngx_socketio_selector_t *s)
-{
-    ngx_uint_t              i;
-    ngx_socketio_ref_t      ref;
-    ngx_socketio_zone_t    *zone;
-    ngx_socketio_target_t  *target;
-
-    zone = s->zone;
-    target = s->target;
-
-    s->nsp = ngx_socketio_room_find_locked(zone, 0, &target->nsp);
-    if (s->nsp == 0) {
-        return NGX_OK;
-    }
-
-    /* it must not go while its last socket is disconnected */
-
-    ngx_socketio_room_ref_locked(zone, s->nsp);
-    ngx_socketio_target_except_locked(zone, target, s->nsp, s->mark);
-
-    if (target->all
-        && ngx_socketio_select_room_locked(s, s->nsp) == NGX_AGAIN)
-    {
-        goto again;
-    }
-
-    for (i = 0; i < target->nin; i++) {
-        ref = ngx_socketio_word_socket_locked(zone, s->nsp, &target->in[i]);
-
-        if (ref) {
-            ngx_socketio_select_socket_locked(s, ref);
-        }
-
-        ref = ngx_socketio_room_find_locked(zone, s->nsp,
-                                            &target->in[i].name);
-
-        if (ref && ngx_socketio_select_room_locked(s, ref) == NGX_AGAIN) {
-            goto again;
-        }
-    }
-
-    ngx_socketio_room_unref_locked(zone, s->nsp);
-
-    return NGX_OK;
-
-again:
-
-    ngx_socketio_room_unref_locked(zone, s->nsp);
-
-    return NGX_AGAIN;
+    return (rc == NGX_OK) ? s.rc : rc;
 }
 
 
 static ngx_int_t
-ngx_socketio_select_room_locked(ngx_socketio_selector_t *s,
-    ngx_socketio_ref_t ref)
+ngx_socketio_select_hold(ngx_socketio_selector_t *s, ngx_str_t *frames)
 {
-    ngx_int_t               rc;
-    ngx_uint_t              list;
-    ngx_socketio_ref_t      m, next;
-    ngx_socketio_room_t    *room;
-    ngx_socketio_member_t  *member;
+    ngx_int_t           rc;
+    ngx_socketio_ref_t  ref;
 
-    /* a leave may take its last member */
-
-    ngx_socketio_room_ref_locked(s->zone, ref);
-    room = ngx_socketio_rec(s->zone, ref);
-    rc = NGX_OK;
-
-    for (list = 0; list < 2; list++) {
-        for (m = room->list[list]; m; m = next) {
-
-            if (s->n == NGX_SOCKETIO_SELECT_HOLD
-                || s->zone->nowned == NGX_SOCKETIO_OWNED)
-            {
-                rc = NGX_AGAIN;
-                goto done;
-            }
-
-            member = ngx_socketio_rec(s->zone, m);
-            next = member->next;
-            ngx_socketio_select_socket_locked(s, member->socket);
-        }
+    if (ngx_socketio_scan_ready(&s->scan) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-done:
+    s->message = 0;
 
-    ngx_socketio_room_unref_locked(s->zone, ref);
+    if (frames->len) {
+        s->message = ngx_socketio_message_try_lock(s->zone, frames, 1);
+
+        if (s->message == 0) {
+            return NGX_ERROR;
+        }
+
+    } else {
+        ngx_socketio_zone_lock(s->zone);
+    }
+
+    ngx_socketio_scan_begin_locked(&s->scan);
+
+    while (s->zone->nowned < NGX_SOCKETIO_OWNED) {
+
+        ref = ngx_socketio_scan_next_locked(&s->scan);
+        if (ref == 0) {
+            break;
+        }
+
+        s->n++;
+        ngx_socketio_select_socket_locked(s, ref);
+    }
+
+    rc = ngx_socketio_scan_end_locked(&s->scan);
+
+    if (s->message) {
+        ngx_socketio_message_release_locked(s->zone, s->message);
+    }
+
+    ngx_socketio_zone_unlock(s->zone);
 
     return rc;
 }
@@ -208,18 +127,8 @@ static void
 ngx_socketio_select_socket_locked(ngx_socketio_selector_t *s,
     ngx_socketio_ref_t ref)
 {
-    ngx_uint_t              i;
-    ngx_socketio_ref_t      room;
-    ngx_socketio_socket_t  *socket;
-
-    socket = ngx_socketio_rec(s->zone, ref);
-
-    if (socket->mark == s->mark) {
-        return;
-    }
-
-    socket->mark = s->mark;
-    s->n++;
+    ngx_uint_t          i;
+    ngx_socketio_ref_t  room;
 
     if (s->what >= NGX_SOCKETIO_DO_DISCONNECT) {
         ngx_socketio_select_end_locked(s, ref);
@@ -240,7 +149,8 @@ ngx_socketio_select_socket_locked(ngx_socketio_selector_t *s,
             continue;
         }
 
-        room = ngx_socketio_room_find_locked(s->zone, s->nsp, &s->rooms[i]);
+        room = ngx_socketio_room_find_locked(s->zone, s->scan.nsp,
+                                             &s->rooms[i]);
 
         if (room
             && ngx_socketio_leave_locked(s->zone, ref, room) == NGX_ERROR)

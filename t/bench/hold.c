@@ -37,6 +37,9 @@
 #include "store/ngx_socketio_incoming.c"
 #include "store/ngx_socketio_inbox.c"
 #include "store/ngx_socketio_emit.c"
+#include "store/ngx_socketio_word.c"
+#include "store/ngx_socketio_scan.c"
+#include "store/ngx_socketio_fetch.c"
 #include "store/ngx_socketio_select.c"
 #include "store/ngx_socketio_answer.c"
 

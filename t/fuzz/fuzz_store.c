@@ -39,6 +39,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_last = data + size;
     model_choose = fuzz_choose;
     store_mailbox_max = 12;
+    store_scan_hold = 3;
+    store_scan_look = 5;
 
     model_run(13 + data[0] % 16, 8, 3000);
 

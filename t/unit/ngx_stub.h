@@ -25,6 +25,10 @@ volatile ngx_msec_t   ngx_current_msec;
 volatile ngx_time_t  *ngx_cached_time;
 ngx_uint_t            ngx_pagesize = 4096;
 
+static ngx_log_t      stub_log;
+static ngx_cycle_t    stub_cycle = { .log = &stub_log };
+volatile ngx_cycle_t *ngx_cycle = &stub_cycle;
+
 static ngx_time_t     stub_time;
 static ngx_uint_t     stub_held;
 static void          *stub_block;
@@ -80,6 +84,28 @@ ngx_slab_alloc(ngx_slab_pool_t *pool, size_t size)
     }
 
     return stub_block;
+}
+
+
+void *
+ngx_alloc(size_t size, ngx_log_t *log)
+{
+    (void) log;
+
+    assert(!stub_held);
+
+    return malloc(size);
+}
+
+
+void *
+ngx_calloc(size_t size, ngx_log_t *log)
+{
+    void  *p;
+
+    p = ngx_alloc(size, log);
+
+    return p ? memset(p, 0, size) : NULL;
 }
 
 

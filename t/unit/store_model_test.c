@@ -66,6 +66,8 @@ main(int argc, char **argv)
     model_choose = choose;
     check_hint = hint;
     store_mailbox_max = 12;
+    store_scan_hold = 3;
+    store_scan_look = 5;
 
     if (argc > 2) {
         check_hint = NULL;

@@ -138,6 +138,18 @@ store_free_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref)
 
 static ngx_uint_t  store_mailbox_max = 48;
 
+#include "store/ngx_socketio_fetch.h"
+
+/* so that a few sockets need several holds */
+
+#undef NGX_SOCKETIO_SCAN_HOLD
+#undef NGX_SOCKETIO_SCAN_LOOK
+#define NGX_SOCKETIO_SCAN_HOLD     store_scan_hold
+#define NGX_SOCKETIO_SCAN_LOOK     store_scan_look
+
+static ngx_uint_t  store_scan_hold = 256;
+static ngx_uint_t  store_scan_look = 1024;
+
 #include "store/ngx_socketio_bytes.c"
 #include "store/ngx_socketio_message.c"
 #include "store/ngx_socketio_room.c"
@@ -151,6 +163,9 @@ static ngx_uint_t  store_mailbox_max = 48;
 #include "store/ngx_socketio_inbox.c"
 #include "store/ngx_socketio_emit.c"
 #include "store/ngx_socketio_ack.c"
+#include "store/ngx_socketio_word.c"
+#include "store/ngx_socketio_scan.c"
+#include "store/ngx_socketio_fetch.c"
 #include "store/ngx_socketio_select.c"
 #include "store/ngx_socketio_answer.c"
 
