@@ -25,6 +25,8 @@ typedef struct {
     ngx_uint_t                      n;          /* results so far */
 
     ngx_event_t                     event;      /* the next slice */
+    unsigned                        more:1;     /* a command goes on */
+    unsigned                        open:1;     /* its result is begun */
 
     ngx_uint_t                      status;
     ngx_chain_t                    *out;
@@ -43,10 +45,14 @@ static void ngx_http_socketio_publish_resume(ngx_event_t *ev);
 static void ngx_http_socketio_publish_cleanup(void *data);
 static ngx_int_t ngx_http_socketio_publish_slice(
     ngx_http_socketio_publish_t *publish);
-static void ngx_http_socketio_publish_run(
+static ngx_int_t ngx_http_socketio_publish_run(
     ngx_http_socketio_publish_t *publish, ngx_int_t rc, ngx_str_t *text);
 static void ngx_http_socketio_publish_invalid(
     ngx_http_socketio_publish_t *publish, ngx_int_t rc, char *message);
+static ngx_int_t ngx_http_socketio_publish_member(void *data, u_char *p,
+    size_t len);
+static ngx_int_t ngx_http_socketio_publish_begin(
+    ngx_http_socketio_publish_t *publish);
 static ngx_int_t ngx_http_socketio_publish_result(
     ngx_http_socketio_publish_t *publish);
 static ngx_int_t ngx_http_socketio_publish_write(
@@ -138,6 +144,8 @@ ngx_http_socketio_publish_body(ngx_http_request_t *r)
     publish->command.max_rooms = conf->max_rooms;
     publish->command.max_attachments = conf->max_attachments;
     publish->command.max_acks = conf->max_acks;
+    publish->command.write = ngx_http_socketio_publish_member;
+    publish->command.data = publish;
 
     if (ngx_socketio_worker_ready(publish->command.zone) != NGX_OK) {
         publish->command.error = "busy";
@@ -278,6 +286,8 @@ ngx_http_socketio_publish_cleanup(void *data)
     if (publish->event.posted) {
         ngx_delete_posted_event(&publish->event);
     }
+
+    ngx_http_socketio_command_end(&publish->command);
 }
 
 
@@ -319,16 +329,40 @@ ngx_http_socketio_publish_slice(ngx_http_socketio_publish_t *publish)
 
     for (i = 0; i < NGX_HTTP_SOCKETIO_PUBLISH_SLICE; i++) {
 
-        rc = ngx_http_socketio_commands_next(&publish->commands, &text);
+        if (!publish->more) {
+            rc = ngx_http_socketio_commands_next(&publish->commands, &text);
 
-        if (rc == NGX_DONE) {
-            return ngx_http_socketio_publish_send(publish);
+            if (rc == NGX_DONE) {
+                return ngx_http_socketio_publish_send(publish);
+            }
+
+            publish->open = 0;
+            rc = ngx_http_socketio_publish_run(publish, rc, &text);
+
+        } else {
+            rc = ngx_http_socketio_command_more(&publish->command);
         }
 
-        ngx_http_socketio_publish_run(publish, rc, &text);
+        publish->more = (rc == NGX_AGAIN);
 
-        if (ngx_http_socketio_publish_result(publish) != NGX_OK) {
+        if (publish->more) {
+            continue;
+        }
+
+        if (rc == NGX_ERROR
+            || ngx_http_socketio_publish_result(publish) != NGX_OK)
+        {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        if (publish->commands.form == NGX_HTTP_SOCKETIO_COMMANDS_OBJECT) {
+
+            if (rc == NGX_DECLINED) {
+                publish->status = NGX_HTTP_BAD_REQUEST;
+
+            } else if (rc == NGX_BUSY) {
+                publish->status = NGX_HTTP_SERVICE_UNAVAILABLE;
+            }
         }
 
         publish->n++;
@@ -340,27 +374,16 @@ ngx_http_socketio_publish_slice(ngx_http_socketio_publish_t *publish)
 }
 
 
-static void
+static ngx_int_t
 ngx_http_socketio_publish_run(ngx_http_socketio_publish_t *publish,
     ngx_int_t rc, ngx_str_t *text)
 {
     if (rc != NGX_OK) {
         ngx_http_socketio_publish_invalid(publish, rc, "not an object");
-        return;
+        return NGX_DECLINED;
     }
 
-    rc = ngx_http_socketio_command_text(&publish->command, text);
-
-    if (publish->commands.form != NGX_HTTP_SOCKETIO_COMMANDS_OBJECT) {
-        return;
-    }
-
-    if (rc == NGX_DECLINED) {
-        publish->status = NGX_HTTP_BAD_REQUEST;
-
-    } else if (rc == NGX_BUSY) {
-        publish->status = NGX_HTTP_SERVICE_UNAVAILABLE;
-    }
+    return ngx_http_socketio_command_text(&publish->command, text);
 }
 
 
@@ -381,6 +404,39 @@ ngx_http_socketio_publish_invalid(ngx_http_socketio_publish_t *publish,
 }
 
 
+/* members of the result, as a command finds them */
+
+static ngx_int_t
+ngx_http_socketio_publish_member(void *data, u_char *p, size_t len)
+{
+    ngx_http_socketio_publish_t  *publish = data;
+
+    if (!publish->open
+        && ngx_http_socketio_publish_begin(publish) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_socketio_publish_write(publish, p, len);
+}
+
+
+static ngx_int_t
+ngx_http_socketio_publish_begin(ngx_http_socketio_publish_t *publish)
+{
+    u_char      *p, buf[128];
+    ngx_uint_t   array;
+
+    array = (publish->commands.form == NGX_HTTP_SOCKETIO_COMMANDS_ARRAY);
+    publish->open = 1;
+
+    p = ngx_slprintf(buf, buf + sizeof(buf), "%s{\"ok\":true,\"op\":\"%s\"",
+                     (array && publish->n) ? "," : "", publish->command.op);
+
+    return ngx_http_socketio_publish_write(publish, buf, p - buf);
+}
+
+
 static ngx_int_t
 ngx_http_socketio_publish_result(ngx_http_socketio_publish_t *publish)
 {
@@ -392,21 +448,24 @@ ngx_http_socketio_publish_result(ngx_http_socketio_publish_t *publish)
     array = (publish->commands.form == NGX_HTTP_SOCKETIO_COMMANDS_ARRAY);
     p = buf;
 
-    if (array && publish->n) {
-        *p++ = ',';
-    }
-
     /* codes and messages are static and need no escaping */
 
     if (command->error == NULL) {
-        p = ngx_slprintf(p, buf + sizeof(buf),
-                         "{\"ok\":true,\"op\":\"%s\",\"count\":%ui}",
-                         command->op, command->count);
+
+        if (!publish->open
+            && ngx_http_socketio_publish_begin(publish) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        p = ngx_slprintf(p, buf + sizeof(buf), ",\"count\":%ui}",
+                         command->count);
 
     } else {
         p = ngx_slprintf(p, buf + sizeof(buf),
-                         "{\"ok\":false,\"error\":\"%s\",\"message\":\"%s\"",
-                         command->error, command->message);
+                         "%s{\"ok\":false,\"error\":\"%s\",\"message\":\"%s\"",
+                         (array && publish->n) ? "," : "", command->error,
+                         command->message);
 
         if (array) {
             p = ngx_slprintf(p, buf + sizeof(buf), ",\"index\":%ui",
@@ -428,34 +487,40 @@ static ngx_int_t
 ngx_http_socketio_publish_write(ngx_http_socketio_publish_t *publish,
     u_char *p, size_t len)
 {
+    size_t        size;
     ngx_buf_t    *b;
     ngx_chain_t  *cl;
 
-    b = publish->buf;
+    while (len) {
+        b = publish->buf;
 
-    if (b == NULL || (size_t) (b->end - b->last) < len) {
+        if (b == NULL || b->last == b->end) {
 
-        /* most answers are one result */
+            /* most answers are one result */
 
-        b = ngx_create_temp_buf(publish->request->pool,
-                                (b == NULL) ? 512
-                                            : NGX_HTTP_SOCKETIO_PUBLISH_BUF);
-        cl = ngx_alloc_chain_link(publish->request->pool);
+            b = ngx_create_temp_buf(publish->request->pool,
+                                    (b == NULL) ? 512
+                                              : NGX_HTTP_SOCKETIO_PUBLISH_BUF);
+            cl = ngx_alloc_chain_link(publish->request->pool);
 
-        if (b == NULL || cl == NULL) {
-            return NGX_ERROR;
+            if (b == NULL || cl == NULL) {
+                return NGX_ERROR;
+            }
+
+            cl->buf = b;
+            cl->next = NULL;
+
+            *publish->last = cl;
+            publish->last = &cl->next;
+            publish->buf = b;
         }
 
-        cl->buf = b;
-        cl->next = NULL;
-
-        *publish->last = cl;
-        publish->last = &cl->next;
-        publish->buf = b;
+        size = ngx_min(len, (size_t) (b->end - b->last));
+        b->last = ngx_cpymem(b->last, p, size);
+        publish->size += size;
+        p += size;
+        len -= size;
     }
-
-    b->last = ngx_cpymem(b->last, p, len);
-    publish->size += len;
 
     return NGX_OK;
 }

@@ -51,6 +51,10 @@ static ngx_http_socketio_command_op_t  ngx_http_socketio_command_ops[] = {
       ngx_http_socketio_command_disconnect },
     { "data", NGX_HTTP_SOCKETIO_COMMAND_BOTH,
       ngx_http_socketio_command_data },
+    { "fetch", NGX_HTTP_SOCKETIO_COMMAND_PUBLISH,
+      ngx_http_socketio_command_fetch },
+    { "rooms", NGX_HTTP_SOCKETIO_COMMAND_PUBLISH,
+      ngx_http_socketio_command_rooms },
     { "count", NGX_HTTP_SOCKETIO_COMMAND_PUBLISH,
       ngx_http_socketio_command_count },
     { NULL, 0, NULL }

@@ -4,33 +4,33 @@
  */
 
 
-/* Commands that change sockets: join, leave, disconnect, data; and count. */
+/* Commands that change sockets: join, leave, disconnect, data. */
 
 
 #include "client/ngx_http_socketio_command_internal.h"
 #include "proto/ngx_socketio_sio.h"
 
 
-static ngx_int_t ngx_http_socketio_command_rooms(ngx_http_socketio_run_t *run,
+static ngx_int_t ngx_http_socketio_command_change(ngx_http_socketio_run_t *run,
     ngx_socketio_do_e what);
 
 
 ngx_int_t
 ngx_http_socketio_command_join(ngx_http_socketio_run_t *run)
 {
-    return ngx_http_socketio_command_rooms(run, NGX_SOCKETIO_DO_JOIN);
+    return ngx_http_socketio_command_change(run, NGX_SOCKETIO_DO_JOIN);
 }
 
 
 ngx_int_t
 ngx_http_socketio_command_leave(ngx_http_socketio_run_t *run)
 {
-    return ngx_http_socketio_command_rooms(run, NGX_SOCKETIO_DO_LEAVE);
+    return ngx_http_socketio_command_change(run, NGX_SOCKETIO_DO_LEAVE);
 }
 
 
 static ngx_int_t
-ngx_http_socketio_command_rooms(ngx_http_socketio_run_t *run,
+ngx_http_socketio_command_change(ngx_http_socketio_run_t *run,
     ngx_socketio_do_e what)
 {
     ngx_int_t    rc;
@@ -143,29 +143,6 @@ ngx_http_socketio_command_data(ngx_http_socketio_run_t *run)
     rc = ngx_socketio_set_data(run->command->zone, &socket, &data);
 
     return ngx_http_socketio_command_done(run, rc, 1);
-}
-
-
-/* leaving no room changes nothing, but says how many sockets are meant */
-
-ngx_int_t
-ngx_http_socketio_command_count(ngx_http_socketio_run_t *run)
-{
-    ngx_int_t   rc;
-    ngx_uint_t  count;
-
-    rc = ngx_http_socketio_command_target(run, "room");
-
-    if (rc != NGX_OK || run->nobody) {
-        return rc;
-    }
-
-    count = 0;
-    rc = ngx_socketio_select(run->command->zone, &run->target,
-                             NGX_SOCKETIO_DO_LEAVE, NULL, 0, 0, NULL, 0,
-                             &count);
-
-    return ngx_http_socketio_command_done(run, rc, count);
 }
 
 

@@ -128,6 +128,8 @@ ngx_int_t ngx_http_socketio_command_join(ngx_http_socketio_run_t *run);
 ngx_int_t ngx_http_socketio_command_leave(ngx_http_socketio_run_t *run);
 ngx_int_t ngx_http_socketio_command_disconnect(ngx_http_socketio_run_t *run);
 ngx_int_t ngx_http_socketio_command_data(ngx_http_socketio_run_t *run);
+ngx_int_t ngx_http_socketio_command_fetch(ngx_http_socketio_run_t *run);
+ngx_int_t ngx_http_socketio_command_rooms(ngx_http_socketio_run_t *run);
 ngx_int_t ngx_http_socketio_command_count(ngx_http_socketio_run_t *run);
 ngx_int_t ngx_http_socketio_command_accept(ngx_http_socketio_run_t *run);
 ngx_int_t ngx_http_socketio_command_reject(ngx_http_socketio_run_t *run);

@@ -24,7 +24,7 @@ static char *ngx_http_socketio_command_steering(u_char *p, u_char *last);
 
 static char  *ngx_http_socketio_command_fields[] = {
     "op", "id", "nsp", "room", "in", "sid", "all", "except", "rooms",
-    "volatile", "close", "ack", "timeout", NULL
+    "volatile", "close", "ack", "timeout", "fields", "local", "compress", NULL
 };
 
 

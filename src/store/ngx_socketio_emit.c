@@ -32,7 +32,6 @@ static ngx_int_t ngx_socketio_emit_target_locked(ngx_socketio_fanout_t *f);
 static ngx_int_t ngx_socketio_emit_room_locked(ngx_socketio_fanout_t *f,
     ngx_socketio_ref_t room);
 static ngx_int_t ngx_socketio_emit_union_locked(ngx_socketio_fanout_t *f);
-static void ngx_socketio_emit_except_locked(ngx_socketio_fanout_t *f);
 static void ngx_socketio_emit_union_slot_locked(ngx_socketio_fanout_t *f,
     ngx_uint_t slot);
 static void ngx_socketio_emit_members_locked(ngx_socketio_fanout_t *f,
@@ -364,7 +363,7 @@ ngx_socketio_emit_union_locked(ngx_socketio_fanout_t *f)
 
     f->seq = ++zone->sh->seq;
 
-    ngx_socketio_emit_except_locked(f);
+    ngx_socketio_target_except_locked(zone, target, f->nsp, f->seq);
 
     /* single sockets first: their records mark them in their workers too */
 
@@ -484,31 +483,27 @@ ngx_socketio_emit_nodes_locked(ngx_socketio_fanout_t *f)
 }
 
 
-/* marks the sockets that are excepted */
-
-static void
-ngx_socketio_emit_except_locked(ngx_socketio_fanout_t *f)
+void
+ngx_socketio_target_except_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_target_t *target, ngx_socketio_ref_t nsp, uint64_t mark)
 {
     ngx_uint_t              i, list;
     ngx_socketio_ref_t      ref, m;
     ngx_socketio_word_t    *word;
     ngx_socketio_room_t    *room;
-    ngx_socketio_zone_t    *zone;
     ngx_socketio_member_t  *member;
     ngx_socketio_socket_t  *socket;
 
-    zone = f->zone;
+    for (i = 0; i < target->nexcept; i++) {
+        word = &target->except[i];
 
-    for (i = 0; i < f->target->nexcept; i++) {
-        word = &f->target->except[i];
-
-        ref = ngx_socketio_word_socket_locked(zone, f->nsp, word);
+        ref = ngx_socketio_word_socket_locked(zone, nsp, word);
         if (ref) {
             socket = ngx_socketio_rec(zone, ref);
-            socket->mark = f->seq;
+            socket->mark = mark;
         }
 
-        ref = ngx_socketio_room_find_locked(zone, f->nsp, &word->name);
+        ref = ngx_socketio_room_find_locked(zone, nsp, &word->name);
         if (ref == 0) {
             continue;
         }
@@ -519,7 +514,7 @@ ngx_socketio_emit_except_locked(ngx_socketio_fanout_t *f)
             for (m = room->list[list]; m; m = member->next) {
                 member = ngx_socketio_rec(zone, m);
                 socket = ngx_socketio_rec(zone, member->socket);
-                socket->mark = f->seq;
+                socket->mark = mark;
             }
         }
     }
