@@ -30,7 +30,7 @@ static ngx_uint_t           nowned;
 static ngx_socketio_id_t    owned_id;
 static uint32_t             owned_tenure;
 static ngx_socketio_zone_t *owned_by;
-static uint8_t              sids;
+static uint32_t             sids;           /* the last session's */
 static ngx_uint_t           spoil;          /* at so many unlocks more */
 
 
@@ -75,7 +75,7 @@ begin(uint32_t npages)
     shm.shm.addr = (u_char *) &pool;
     shm.shm.log = &the_log;
     shm.shm.exists = 0;
-    pool.pfree = 100;
+    pool.pfree = npages + 80;
     check_dead = 0;
     nowned = 0;
     spoil = 0;
@@ -156,7 +156,8 @@ open_with(ngx_socketio_zone_t *zone, ngx_socketio_open_t *o)
 {
     ngx_socketio_id_t  id;
 
-    o->key.sid[0] = ++sids;
+    ++sids;
+    ngx_memcpy(o->key.sid, &sids, sizeof(sids));
     o->key.revision = o->key.revision ? o->key.revision : 4;
     o->peer.revision = o->key.revision;
     o->interval = 25000;
@@ -199,6 +200,37 @@ name_of(ngx_socketio_name_t *name, char *text)
 }
 
 
+static ngx_inline void
+word_of(ngx_socketio_word_t *word, char *text)
+{
+    ngx_str_t  s;
+
+    s.data = (u_char *) text;
+    s.len = strlen(text);
+    ngx_socketio_word_set(word, &s);
+}
+
+
+/* one word, or all of the namespace */
+
+static ngx_inline void
+target_of(ngx_socketio_target_t *t, char *nsp, ngx_socketio_word_t *word,
+    char *text)
+{
+    ngx_memzero(t, sizeof(*t));
+    name_of(&t->nsp, nsp);
+    t->in = word;
+
+    if (text == NULL) {
+        t->all = 1;
+        return;
+    }
+
+    word_of(word, text);
+    t->nin = 1;
+}
+
+
 /* without a backend; in this room, if any */
 
 static ngx_inline ngx_socketio_id_t
@@ -233,7 +265,7 @@ connect_socket(ngx_socketio_zone_t *zone, ngx_socketio_id_t *session,
 }
 
 
-static ngx_uint_t
+static ngx_inline ngx_uint_t
 state_of(ngx_socketio_id_t *id)
 {
     ngx_socketio_session_t  *s;

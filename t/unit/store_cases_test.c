@@ -14,28 +14,6 @@
 #include "store_case.h"
 
 
-static void
-target_of(ngx_socketio_target_t *t, char *nsp, ngx_socketio_word_t *word,
-    char *text)
-{
-    ngx_str_t  s;
-
-    ngx_memzero(t, sizeof(*t));
-    name_of(&t->nsp, nsp);
-    t->in = word;
-
-    if (text == NULL) {
-        t->all = 1;
-        return;
-    }
-
-    s.data = (u_char *) text;
-    s.len = strlen(text);
-    ngx_socketio_word_set(word, &s);
-    t->nin = 1;
-}
-
-
 /* leaves so many free pages */
 
 static void
@@ -541,7 +519,7 @@ test_taken_before_noticed(void)
     id = open_session(&zones[1], NGX_SOCKETIO_EIO_POLLING, 0, 10);
     connect_socket(&zones[1], &id, "/", NULL);
     ngx_memzero(&key, sizeof(key));
-    key.sid[0] = sids;
+    ngx_memcpy(key.sid, &sids, sizeof(sids));
     key.revision = 4;
     ok(ngx_socketio_get(&zones[1], &key, 0, &taken, ngx_current_msec)
        == NGX_OK && taken.n == 1, "one packet is taken");
