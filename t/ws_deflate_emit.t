@@ -137,6 +137,32 @@ is(plain($f{$_}), plain($f{plain}), "base64 of noise: $_") for keys %f;
 $c{polling}->recv;
 
 
+# An emit says no: nobody gets it deflated, nor what waited for an upgrade.
+
+my $polls = $t->polling(worker => 1);
+my $its = $polls->sio_connect;
+my $late = words(3000);
+
+emit($late, { compress => \0, local => \1 });
+%f = map { $_ => $c{$_}->frame } @new, qw/old old64/;
+is($f{$_}{rsv}, 0, "compress false: $_") for keys %f;
+is($f{$_}{payload}, "42[\"e\",\"$late\"]", "compress false: $_ gets it")
+    for keys %f;
+$c{polling}->recv;
+
+my $up = $t->websocket(sid => $polls->{sid}, deflate => 1);
+$up->send('2probe');
+is($up->recv, '3probe', 'compress false: probe');
+$up->send('5');
+is($up->frame->{rsv}, 0, 'compress false: of an outbox');
+
+emit($late, { sid => $its, all => \0, compress => \1 });
+is($up->frame->{rsv}, 4, 'compress true: deflated');
+$up->close;
+is(($t->publish({ all => \1, event => 'x', $_ => 1 }))[0], 400,
+    "$_ is true or false") for qw/compress local/;
+
+
 # Several frames: each for itself.
 
 my @bytes = (words(2000), noise(2000), 'short', '', words(200000),

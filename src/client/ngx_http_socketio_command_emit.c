@@ -19,6 +19,8 @@ static ngx_int_t ngx_http_socketio_command_call(ngx_http_socketio_run_t *run,
     ngx_socketio_ask_t *ask, ngx_http_socketio_packet_t *packet);
 static ngx_int_t ngx_http_socketio_command_give(ngx_http_socketio_run_t *run,
     ngx_str_t *frames, ngx_socketio_ask_t *ask);
+static ngx_int_t ngx_http_socketio_command_flags(ngx_http_socketio_run_t *run,
+    ngx_uint_t *flags);
 
 
 ngx_int_t
@@ -134,9 +136,9 @@ ngx_http_socketio_command_give(ngx_http_socketio_run_t *run,
     ngx_str_t *frames, ngx_socketio_ask_t *ask)
 {
     ngx_int_t   rc;
-    ngx_uint_t  is_volatile, count;
+    ngx_uint_t  flags, count;
 
-    rc = ngx_http_socketio_command_flag(run, "volatile", &is_volatile);
+    rc = ngx_http_socketio_command_flags(run, &flags);
 
     if (rc != NGX_OK) {
         ngx_free(frames->data);
@@ -145,12 +147,38 @@ ngx_http_socketio_command_give(ngx_http_socketio_run_t *run,
 
     count = 0;
     rc = ngx_socketio_emit(run->command->zone, &run->target, frames->data,
-                           frames->len,
-                           is_volatile ? NGX_SOCKETIO_VOLATILE : 0, ask,
-                           &count);
+                           frames->len, flags, ask, &count);
     ngx_free(frames->data);
 
     return ngx_http_socketio_command_done(run, rc, count);
+}
+
+
+/* "local" says what is so anyway: there are no other nodes */
+
+static ngx_int_t
+ngx_http_socketio_command_flags(ngx_http_socketio_run_t *run,
+    ngx_uint_t *flags)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  is_volatile, compress, local;
+
+    compress = 1;
+
+    rc = ngx_http_socketio_command_flag(run, "volatile", &is_volatile);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_socketio_command_flag(run, "local", &local);
+    }
+
+    if (rc == NGX_OK && json_object_get(run->object, "compress") != NULL) {
+        rc = ngx_http_socketio_command_flag(run, "compress", &compress);
+    }
+
+    *flags = (is_volatile ? NGX_SOCKETIO_VOLATILE : 0)
+             | (compress ? 0 : NGX_SOCKETIO_PLAIN);
+
+    return rc;
 }
 
 

@@ -161,6 +161,7 @@ ngx_socketio_pin(ngx_socketio_zone_t *zone, ngx_socketio_ref_t *ref)
     pin->len = message->len;
     pin->users = 1;
     pin->epoch = zone->emptied;
+    pin->flags = node->rec.link;
     pin->variants = NULL;
     pin->data = ngx_socketio_bytes_span(zone, pin->bytes, &len, &next);
 

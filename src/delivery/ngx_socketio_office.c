@@ -235,7 +235,7 @@ ngx_socketio_office_record(ngx_socketio_office_t *office,
         pin = ngx_socketio_pin(office->zone, ref);
 
         if (pin) {
-            local->ops->deliver(local, pin, node->rec.link);
+            local->ops->deliver(local, pin);
             ngx_socketio_local_flush_later(local);
             ngx_socketio_pin_release(pin);
             return 1;
@@ -319,7 +319,7 @@ ngx_socketio_office_to_room(ngx_socketio_office_t *office,
             continue;
         }
 
-        local->ops->deliver(local, pin, node->rec.link);
+        local->ops->deliver(local, pin);
         ngx_socketio_local_flush_later(local);
         n++;
     }

@@ -51,6 +51,7 @@ typedef struct {
     uint32_t                   len;
     uint32_t                   users;
     uint32_t                   epoch;
+    uint32_t                   flags;       /* of the emit, NGX_SOCKETIO_... */
     u_char                    *data;        /* NULL: in more than one chunk */
     ngx_socketio_variant_t    *variants;
 } ngx_socketio_pin_t;
@@ -62,11 +63,10 @@ typedef struct {
     /*
      * Websockets: queue a message, in order; take a user of the pin if it is
      * kept.  Must neither write nor close now: flush() is called for it once,
-     * after all messages of the burst.  "flags": NGX_SOCKETIO_VOLATILE.
+     * after all messages of the burst.
      */
     void                     (*deliver)(ngx_socketio_local_t *local,
-                                        ngx_socketio_pin_t *pin,
-                                        ngx_uint_t flags);
+                                        ngx_socketio_pin_t *pin);
     /* may destroy the local */
     void                     (*flush)(ngx_socketio_local_t *local);
     /* the session is lost (zone emptied, worker overrun): end this

@@ -192,7 +192,10 @@ enum {
     NGX_SOCKETIO_LEFT
 };
 
-#define NGX_SOCKETIO_VOLATILE        0x01   /* rec.link of a node */
+/* flags of an emit: rec.link of its nodes */
+
+#define NGX_SOCKETIO_VOLATILE        0x01
+#define NGX_SOCKETIO_PLAIN           0x02   /* not to be compressed */
 
 
 typedef struct {

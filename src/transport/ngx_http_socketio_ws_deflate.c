@@ -239,7 +239,9 @@ ngx_http_socketio_ws_deflated(ngx_http_socketio_ws_t *ws,
     uint64_t                 kind;
     ngx_socketio_variant_t  *deflated;
 
-    if ((variant ? variant->len : pin->len) <= ws->conf->deflate_threshold) {
+    if ((pin->flags & NGX_SOCKETIO_PLAIN)
+        || (variant ? variant->len : pin->len) <= ws->conf->deflate_threshold)
+    {
         /* headers are counted here, so no payload reaches it */
         return variant;
     }

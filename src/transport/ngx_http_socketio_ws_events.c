@@ -26,7 +26,7 @@ static void ngx_http_socketio_ws_log(ngx_http_socketio_ws_t *ws);
 
 static void ngx_http_socketio_ws_look(ngx_socketio_local_t *local);
 static void ngx_http_socketio_ws_deliver(ngx_socketio_local_t *local,
-    ngx_socketio_pin_t *pin, ngx_uint_t flags);
+    ngx_socketio_pin_t *pin);
 static void ngx_http_socketio_ws_flush(ngx_socketio_local_t *local);
 static void ngx_http_socketio_ws_drop(ngx_socketio_local_t *local);
 
@@ -514,7 +514,7 @@ ngx_http_socketio_ws_look(ngx_socketio_local_t *local)
 
 static void
 ngx_http_socketio_ws_deliver(ngx_socketio_local_t *local,
-    ngx_socketio_pin_t *pin, ngx_uint_t flags)
+    ngx_socketio_pin_t *pin)
 {
     ngx_http_socketio_ws_t  *ws;
 
@@ -526,7 +526,7 @@ ngx_http_socketio_ws_deliver(ngx_socketio_local_t *local,
 
     if (ws->out && ngx_http_socketio_ws_blocked(ws)) {
 
-        if (flags & NGX_SOCKETIO_VOLATILE) {
+        if (pin->flags & NGX_SOCKETIO_VOLATILE) {
             /* it cannot be written now (socket.io, 4) */
             return;
         }

@@ -467,6 +467,226 @@ model_op_select(model_worker_t *w)
 }
 
 
+/* the socket that was found; each is once, and its rooms are the model's */
+
+static void
+model_found(model_target_t *t, ngx_socketio_found_t *found)
+{
+    u_char          *p;
+    char             name[24];
+    ngx_str_t        text;
+    ngx_uint_t       i, k, n;
+    model_socket_t  *m;
+
+    for (i = 0; i < MODEL_SESSIONS; i++) {
+        for (k = 0; k < MODEL_SOCKETS; k++) {
+            m = &model_sessions[i].sockets[k];
+
+            if (!model_sessions[i].used || !model_matches(t, m)
+                || m->id.ref != found->socket.ref
+                || m->id.gen != found->socket.gen)
+            {
+                continue;
+            }
+
+            must(!m->matched);
+            m->matched = 1;
+            p = found->rooms.data;
+
+            for (n = 0; ngx_socketio_fetch_name(&p, found->rooms.data
+                                                    + found->rooms.len, &text)
+                        == NGX_OK; n++)
+            {
+                must(text.len < sizeof(name));
+                ngx_memcpy(name, text.data, text.len);
+                name[text.len] = '\0';
+                must(model_in(m, name) && strcmp(name, m->text) != 0);
+            }
+
+            must(n + model_in(m, m->text) == model_room_count(m));
+            return;
+        }
+    }
+
+    must(0);
+}
+
+
+/* how many match, of those that "matched" or not */
+
+static ngx_uint_t
+model_matching(model_target_t *t, ngx_uint_t clear)
+{
+    ngx_uint_t       i, k, n;
+    model_socket_t  *m;
+
+    for (n = 0, i = 0; i < MODEL_SESSIONS; i++) {
+        for (k = 0; model_sessions[i].used && k < MODEL_SOCKETS; k++) {
+            m = &model_sessions[i].sockets[k];
+            n += model_matches(t, m);
+
+            if (clear) {
+                m->matched = 0;
+            }
+        }
+    }
+
+    return n;
+}
+
+
+/* a room that somebody is in who has not its name */
+
+static ngx_uint_t
+model_room_of(model_target_t *t, const char *name)
+{
+    ngx_uint_t       i, k;
+    model_socket_t  *m;
+
+    for (i = 0; i < MODEL_SESSIONS; i++) {
+        for (k = 0; model_sessions[i].used && k < MODEL_SOCKETS; k++) {
+            m = &model_sessions[i].sockets[k];
+
+            if (model_matches(t, m) && model_in(m, name)
+                && strcmp(name, m->text) != 0)
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+model_fetch_rooms(model_target_t *t, ngx_socketio_fetch_t *fetch)
+{
+    u_char      *p;
+    char         name[24];
+    ngx_str_t    text;
+    ngx_uint_t   n;
+
+    p = fetch->buf;
+
+    for (n = 0; ngx_socketio_fetch_name(&p, fetch->buf + fetch->len, &text)
+                == NGX_OK; n++)
+    {
+        must(text.len < sizeof(name));
+        ngx_memcpy(name, text.data, text.len);
+        name[text.len] = '\0';
+        must(model_room_of(t, name));
+    }
+
+    must(n == fetch->n);
+
+    return n;
+}
+
+
+/* distinct names */
+
+static ngx_uint_t
+model_rooms_want(model_target_t *t)
+{
+    ngx_uint_t       i, k, j, o, n;
+    model_socket_t  *m;
+    const char      *seen[MODEL_SESSIONS * MODEL_SOCKETS * MODEL_ROOMS];
+
+    n = 0;
+
+    for (i = 0; i < MODEL_SESSIONS; i++) {
+        for (k = 0; model_sessions[i].used && k < MODEL_SOCKETS; k++) {
+            m = &model_sessions[i].sockets[k];
+
+            for (j = 0; model_matches(t, m) && j < MODEL_ROOMS; j++) {
+                if (!m->rooms[j][0] || strcmp(m->rooms[j] + 1, m->text) == 0) {
+                    continue;
+                }
+
+                for (o = 0; o < n; o++) {
+                    if (strcmp(seen[o], m->rooms[j] + 1) == 0) {
+                        break;
+                    }
+                }
+
+                if (o == n) {
+                    seen[n++] = m->rooms[j] + 1;
+                }
+            }
+        }
+    }
+
+    return n;
+}
+
+
+static void
+model_op_fetch(model_worker_t *w)
+{
+    ngx_int_t                    rc;
+    ngx_uint_t                   i, n, count;
+    model_target_t               t;
+    static ngx_socketio_fetch_t  fetch;
+
+    model_target(&t);
+
+    count = 0;
+    ngx_socketio_fetch_init(&fetch, &w->zone, &t.target, 0);
+
+    do {
+        rc = ngx_socketio_count(&fetch.scan, &count);
+    } while (rc == NGX_AGAIN);
+
+    ngx_socketio_fetch_free(&fetch);
+
+    if (model_gone()) {
+        return;
+    }
+
+    must(count == model_matching(&t, 1));
+    model_seen[33] += count;
+
+    ngx_socketio_fetch_init(&fetch, &w->zone, &t.target,
+                            NGX_SOCKETIO_FETCH_HANDSHAKE
+                            |NGX_SOCKETIO_FETCH_DATA|NGX_SOCKETIO_FETCH_ROOMS);
+    n = 0;
+
+    do {
+        rc = ngx_socketio_fetch_sockets(&fetch);
+
+        for (i = 0; !model_gone() && i < fetch.n; i++) {
+            model_found(&t, &fetch.found[i]);
+            must(fetch.found[i].handshake.len == 100
+                 && fetch.found[i].handshake.data[99] == 'h');
+            n++;
+        }
+    } while (rc == NGX_AGAIN);
+
+    ngx_socketio_fetch_free(&fetch);
+
+    if (model_gone()) {
+        return;
+    }
+
+    must(n == count);
+    (void) model_matching(&t, 1);
+
+    ngx_socketio_fetch_init(&fetch, &w->zone, &t.target, 0);
+    n = 0;
+
+    do {
+        rc = ngx_socketio_fetch_rooms(&fetch);
+        n += model_gone() ? 0 : model_fetch_rooms(&t, &fetch);
+    } while (rc == NGX_AGAIN);
+
+    ngx_socketio_fetch_free(&fetch);
+
+    must(model_gone() || n == model_rooms_want(&t));
+    model_seen[34] += n;
+}
+
+
 static void
 model_accept(model_worker_t *w, model_session_t *s, model_socket_t *m)
 {

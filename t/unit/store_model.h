@@ -14,7 +14,8 @@
  *   long as it is open, over polling, an upgrade, and a websocket;
  *   the backend hears of each socket: connect, events in order and without a
  *   gap, then, if it accepted, exactly one disconnect, whatever dies;
- *   rooms, counts of emits and selectors, refusals are as the model says;
+ *   rooms, counts of emits and selectors, refusals, what is seen by looking at
+ *   sockets and rooms, are as the model says;
  *   nobody who has something to do has not been woken;
  *   the zone does not contradict itself (store_check.h), and is empty when
  *   all have gone.
@@ -555,7 +556,7 @@ model_step(void)
     }
 
     s = &model_sessions[model_choose(MODEL_SESSIONS)];
-    n = model_choose(104);
+    n = model_choose(108);
 
     if (n < 3 || (!s->used && n < 40)) {
         model_op_open(w);
@@ -597,6 +598,9 @@ model_step(void)
 
     } else if (n < 54) {
         model_quiet();
+
+    } else if (n >= 104) {
+        model_op_fetch(w);
 
     } else if (!s->used) {
         return;

@@ -60,7 +60,7 @@ main(int argc, char **argv)
         "raw sessions", "sessions of revision 3", "of another revision",
         "raw messages", "messages that wait for open",
         "events of revision 3 dropped", "rejected opens",
-        "events that come too early"
+        "events that come too early", "sockets counted", "rooms listed"
     };
 
     model_choose = choose;

@@ -264,7 +264,7 @@ unrest(ngx_uint_t hold)
     t.nexcept = 1;
 
     must(ngx_socketio_emit(&zones[1], &t, frames, 10, NGX_SOCKETIO_VOLATILE,
-                           &count)
+                           NULL, &count)
          == NGX_OK);
 
     stub_unlocking = unlocking;

@@ -404,6 +404,31 @@ sub _session ($self, $transport, %o) {
 }
 
 
+# Many polling sessions, each connected to the namespaces, which all must be
+# there, cheaply: no object for each.  Their sids.
+sub crowd ($self, $n, $path, @nsp) {
+    my (@sids, $open);
+    my $packets = join "\x1e", map { $_ eq '/' ? '40' : "40$_," } @nsp;
+
+    for (my $done = 0; $done < $n; $done = @sids) {
+        my $c = $self->connect;
+        my $some = $n - $done < 100 ? $n - $done : 100;
+        my $url = "$path?EIO=4&transport=polling";
+
+        $c->request('GET', $url) for 1 .. $some;
+        push @sids, map { $open = $c->response; $open->{body} =~ /"sid":"(.+?)"/
+            or croak 'no session'; $1 } 1 .. $some;
+
+        $c->request('POST', "$url&sid=$_", body => $packets)
+            for @sids[$done .. $#sids];
+        $c->response->{status} == 200 or croak 'no connect' for 1 .. $some;
+        $c->close;
+    }
+
+    return @sids;
+}
+
+
 # Is a session known?  Asked in a way that touches nothing: a plain GET for
 # the transport that it is not on is refused with code 3 while it lives, and
 # with code 1 afterwards.  $other: that transport.
