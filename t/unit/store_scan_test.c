@@ -6,9 +6,9 @@
 
 /*
  * Walks over the sockets of a target, in many holds: each socket once, whatever
- * happens between the holds, and no more work than there are members.  Fails if
- * a hold begins at the head of a list again, if an upgrade or another walk makes
- * one of its sockets come twice or not at all.
+ * happens between the holds, and no more work than there are members.  Fails
+ * if a hold begins at the head of a list again, if an upgrade or another walk
+ * makes one of its sockets come twice or not at all.
  */
 
 
@@ -275,6 +275,7 @@ unrest(ngx_uint_t hold)
 
 static ngx_socketio_scan_t  *lost;
 
+
 static void
 lose(ngx_uint_t hold)
 {
@@ -395,7 +396,8 @@ test_count(void)
         while (ngx_socketio_count(&scan, &count) == NGX_AGAIN) { /* void */ }
 
         ok(count == want[i] && (i == 2 || i == 3 || scan.steps == 0),
-           "count %u: %u in %u steps", (unsigned) i, (unsigned) count, (unsigned) scan.steps);
+           "count %u: %u in %u steps", (unsigned) i, (unsigned) count,
+           (unsigned) scan.steps);
         ngx_socketio_scan_free(&scan);
     }
 
