@@ -11,6 +11,7 @@
 
 
 #define NGX_SOCKETIO_ACK_HOLD  256          /* events */
+#define NGX_SOCKETIO_ACK_MAX   65535        /* as nawaited counts */
 
 
 static ngx_int_t ngx_socketio_ack_target_locked(ngx_socketio_zone_t *zone,
@@ -204,7 +205,9 @@ ngx_socketio_ack_await_locked(ngx_socketio_zone_t *zone,
         return NGX_ERROR;
     }
 
-    if (socket->nawaited && socket->nawaited >= ask->max) {
+    if (socket->nawaited
+        && socket->nawaited >= ngx_min(ask->max, NGX_SOCKETIO_ACK_MAX))
+    {
         ngx_socketio_ack_oldest_locked(zone, socket,
                                        NGX_SOCKETIO_EVENT_ACK_TIMEOUT);
     }
