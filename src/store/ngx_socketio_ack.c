@@ -10,8 +10,9 @@
 #include "store/ngx_socketio_bytes.h"
 
 
-#define NGX_SOCKETIO_ACK_HOLD  256          /* events */
-#define NGX_SOCKETIO_ACK_MAX   65535        /* as nawaited counts */
+/* that a socket may owe: it is one more for a moment, and has 16 bits */
+
+#define NGX_SOCKETIO_ACK_OWED  65534
 
 
 static ngx_int_t ngx_socketio_ack_target_locked(ngx_socketio_zone_t *zone,
@@ -22,7 +23,7 @@ static ngx_int_t ngx_socketio_ack_room_locked(ngx_socketio_zone_t *zone,
 static ngx_int_t ngx_socketio_ack_await_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ask_t *ask, ngx_socketio_ref_t socket, uint64_t mark);
 static void ngx_socketio_ack_oldest_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_socket_t *socket, ngx_uint_t kind);
+    ngx_socketio_socket_t *socket);
 static void ngx_socketio_ack_cut_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t event);
 static void ngx_socketio_ack_keep_locked(ngx_socketio_zone_t *zone,
@@ -205,13 +206,6 @@ ngx_socketio_ack_await_locked(ngx_socketio_zone_t *zone,
         return NGX_ERROR;
     }
 
-    if (socket->nawaited
-        && socket->nawaited >= ngx_min(ask->max, NGX_SOCKETIO_ACK_MAX))
-    {
-        ngx_socketio_ack_oldest_locked(zone, socket,
-                                       NGX_SOCKETIO_EVENT_ACK_TIMEOUT);
-    }
-
     event = ngx_socketio_rec(zone, ref);
 
     event->rec.kind = NGX_SOCKETIO_EVENT_ACK;
@@ -240,11 +234,11 @@ ngx_socketio_ack_await_locked(ngx_socketio_zone_t *zone,
 }
 
 
-/* of those that a socket owes, of which there is at least one */
+/* of those that a socket owes, of which there is at least one: given up */
 
 static void
 ngx_socketio_ack_oldest_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_socket_t *socket, ngx_uint_t kind)
+    ngx_socketio_socket_t *socket)
 {
     ngx_socketio_ref_t     ref;
     ngx_socketio_event_t  *event;
@@ -257,17 +251,35 @@ ngx_socketio_ack_oldest_locked(ngx_socketio_zone_t *zone,
         event = ngx_socketio_rec(zone, ref);
     }
 
-    ngx_socketio_ack_settle_locked(zone, ref, kind);
+    ngx_socketio_ack_settle_locked(zone, ref, NGX_SOCKETIO_EVENT_ACK_TIMEOUT);
 }
 
 
+/* only now is anybody given up for it: until here it could fail */
+
 void
 ngx_socketio_ack_sent_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t ref)
+    ngx_socketio_ask_t *ask)
 {
-    ngx_socketio_ack_t  *ack;
+    ngx_uint_t              max;
+    ngx_socketio_ref_t      ref;
+    ngx_socketio_ack_t     *ack;
+    ngx_socketio_event_t   *event;
+    ngx_socketio_socket_t  *socket;
 
-    ack = ngx_socketio_rec(zone, ref);
+    ack = ngx_socketio_rec(zone, ask->id.ref);
+    max = ngx_max(ngx_min(ask->max, NGX_SOCKETIO_ACK_OWED), 1);
+
+    for (ref = ack->awaited; ref; ref = event->ack_next) {
+        event = ngx_socketio_rec(zone, ref);
+        socket = ngx_socketio_rec(zone, event->socket);
+
+        while (socket->nawaited > max) {
+            ngx_socketio_ack_oldest_locked(zone, socket);
+        }
+    }
+
+    ref = ask->id.ref;
     ack->sending = 0;
 
     if (ack->awaited) {
@@ -458,16 +470,29 @@ ngx_socketio_ack_finish_locked(ngx_socketio_zone_t *zone,
 }
 
 
+/* turned round first: the oldest one by one would walk all others each time */
+
 void
 ngx_socketio_ack_gone_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref)
 {
+    ngx_socketio_ref_t      next, oldest;
+    ngx_socketio_event_t   *event;
     ngx_socketio_socket_t  *socket;
 
     socket = ngx_socketio_rec(zone, ref);
 
+    for (oldest = 0, ref = socket->awaited; ref; ref = next) {
+        event = ngx_socketio_rec(zone, ref);
+        next = event->next;
+        event->next = oldest;
+        oldest = ref;
+    }
+
+    socket->awaited = oldest;
+
     while (socket->awaited) {
-        ngx_socketio_ack_oldest_locked(zone, socket,
+        ngx_socketio_ack_settle_locked(zone, socket->awaited,
                                        NGX_SOCKETIO_EVENT_ACK_GONE);
     }
 }

@@ -19,6 +19,10 @@
 #include "store/ngx_socketio_emit.h"
 
 
+#define NGX_SOCKETIO_ACK_HOLD  256          /* events freed or timed out in
+                                               one hold */
+
+
 /* what an emit asks for; to be zeroed and filled in */
 
 struct ngx_socketio_ask_s {
@@ -79,7 +83,7 @@ ngx_int_t ngx_socketio_ack_open_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ask_t *ask, ngx_socketio_target_t *target,
     ngx_socketio_ref_t nsp, uint64_t now);
 void ngx_socketio_ack_sent_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t ack);
+    ngx_socketio_ask_t *ask);
 void ngx_socketio_ack_undo_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ack);
 

@@ -126,7 +126,7 @@ ngx_socketio_emit_asked_locked(ngx_socketio_fanout_t *f,
         return NGX_ERROR;
     }
 
-    ngx_socketio_ack_sent_locked(f->zone, ask->id.ref);
+    ngx_socketio_ack_sent_locked(f->zone, ask);
 
     return rc;
 }

@@ -13,7 +13,7 @@
 #define _STORE_CLIENT_H_INCLUDED_
 
 
-#include "store_backend.h"
+#include "store_emit.h"
 
 
 static void model_op_connect(model_worker_t *w, model_session_t *s,
@@ -475,7 +475,7 @@ model_op_message(model_worker_t *w, model_session_t *s,
 
     m = model_socket_of(s, MODEL_RAW);
 
-    if (m && m->nevents > MODEL_EVENTS - 2) {
+    if (m && m->nevents > MODEL_EVENTS - 2 * MODEL_OWED) {
         return;
     }
 
@@ -493,8 +493,7 @@ model_op_message(model_worker_t *w, model_session_t *s,
 
     case NGX_OK:
         must(s->open && s->hooked && m && m->state == MODEL_CONNECTED);
-        m->seq++;
-        m->events[m->nevents++] = serial;
+        model_event(m, serial);
         model_seen[28]++;
         break;
 
@@ -520,31 +519,61 @@ model_op_message(model_worker_t *w, model_session_t *s,
 }
 
 
+/* of what is awaited from this socket, or of somebody else, or of nobody */
+
+static uint64_t
+model_ack_number(model_socket_t *m)
+{
+    if (m && m->nasks && model_choose(4)) {
+        return m->asks[model_choose(m->nasks)]->number;
+    }
+
+    return model_choose(3) ? model_asks[model_choose(MODEL_ASKS)].number
+                           : ((uint64_t) 1 << 53) + model_choose(3);
+}
+
+
+static void
+model_partial(model_session_t *s, ngx_socketio_incoming_t *in,
+    model_socket_t *m)
+{
+    uint32_t  serial;
+
+    ngx_memcpy(&serial, in->body.data, 4);
+
+    s->missing = in->attachments;
+    s->parts = in->attachments;
+    s->partial = serial;
+    s->partial_ack = in->ack;
+    s->partial_socket = m;
+}
+
+
 static void
 model_op_event(model_worker_t *w, model_session_t *s,
     ngx_socketio_incoming_t *in, ngx_uint_t nsp, model_local_t *local)
 {
+    uint32_t         serial;
     ngx_int_t        rc;
     ngx_uint_t       late;
+    model_ask_t     *ask;
     model_socket_t  *m;
 
-    static ngx_uint_t  kinds[] = {
-        NGX_SOCKETIO_EVENT_ACK, NGX_SOCKETIO_EVENT_DROPPED,
-        NGX_SOCKETIO_EVENT_EVENT, NGX_SOCKETIO_EVENT_EVENT,
-        NGX_SOCKETIO_EVENT_EVENT, NGX_SOCKETIO_EVENT_EVENT
-    };
-
     m = model_socket_of(s, nsp);
+    ask = NULL;
 
-    if (m && m->nevents > MODEL_EVENTS - 2) {
+    if (m && m->nevents > MODEL_EVENTS - 2 * MODEL_OWED) {
         return;
     }
 
-    in->kind = kinds[model_choose(6)];
+    in->kind = model_choose(6) ? NGX_SOCKETIO_EVENT_EVENT
+                               : NGX_SOCKETIO_EVENT_DROPPED;
     in->attachments = model_choose(4) ? 0 : 1 + model_choose(2);
 
-    if (in->kind == NGX_SOCKETIO_EVENT_ACK && in->attachments == 0) {
-        in->attachments = 1;
+    if (model_choose((m && m->nasks) ? 2 : 6) == 0) {
+        in->kind = NGX_SOCKETIO_EVENT_ACK;
+        in->ack = model_ack_number(m) + 1;
+        ask = model_owes(m, in->ack - 1);
     }
 
     late = model_late(s, m) && !s->missing;
@@ -558,9 +587,7 @@ model_op_event(model_worker_t *w, model_session_t *s,
         model_seen[30] += (s->key.revision == 3);
         model_seen[32] += (m != NULL);
         must(rc == (in->attachments ? NGX_OK : NGX_DONE));
-        s->missing = in->attachments;
-        ngx_memcpy(&s->partial, in->body.data, 4);
-        s->partial_socket = NULL;
+        model_partial(s, in, NULL);
         return;
     }
 
@@ -570,26 +597,34 @@ model_op_event(model_worker_t *w, model_session_t *s,
         must(s->open && !s->missing && m && m->state == MODEL_CONNECTED);
 
         if (in->attachments) {
-            s->missing = in->attachments;
-            ngx_memcpy(&s->partial, in->body.data, 4);
-            s->partial = (uint32_t) s->partial;
-            s->partial_socket = m;
+            model_partial(s, in, m);
 
-            if (!s->hooked || in->kind != NGX_SOCKETIO_EVENT_EVENT) {
+            if (in->kind == NGX_SOCKETIO_EVENT_DROPPED
+                || (in->kind == NGX_SOCKETIO_EVENT_EVENT && !s->hooked))
+            {
                 s->partial_socket = NULL;
             }
 
             break;
         }
 
+        ngx_memcpy(&serial, in->body.data, 4);
+
+        if (in->ack) {
+            must(ask != NULL);
+            model_answered(m, ask, serial, 0);
+            break;
+        }
+
         must(s->hooked);
-        m->seq++;
-        ngx_memcpy(&m->events[m->nevents++], in->body.data, 4);
+        model_event(m, serial);
         break;
 
     case NGX_DONE:
-        must((!s->hooked || in->kind == NGX_SOCKETIO_EVENT_DROPPED)
-             && m && m->state == MODEL_CONNECTED);
+        must(in->ack ? ask == NULL && !in->attachments
+                     : !s->hooked || in->kind == NGX_SOCKETIO_EVENT_DROPPED);
+        must(m && m->state == MODEL_CONNECTED);
+        model_seen[46] += (in->ack != 0);
         break;
 
     case NGX_ABORT:
@@ -599,6 +634,7 @@ model_op_event(model_worker_t *w, model_session_t *s,
 
     case NGX_AGAIN:
         must(s->hooked && in->kind != NGX_SOCKETIO_EVENT_DROPPED);
+        must(!in->ack || (ask && ask->token));
         local->stalled = 1;
         break;
 
@@ -617,6 +653,7 @@ model_op_attachment(model_worker_t *w, model_session_t *s)
     size_t           max;
     u_char           data[70];
     ngx_int_t        rc;
+    model_ask_t     *ask;
     model_socket_t  *m;
 
     max = model_choose(40) ? sizeof(data) * 4 : sizeof(data) - 1;
@@ -649,11 +686,24 @@ model_op_attachment(model_worker_t *w, model_session_t *s)
 
     m = s->partial_socket;
 
-    if (--s->missing == 0 && m) {
-        s->partial_socket = NULL;
-        m->seq++;
-        m->events[m->nevents++] = (uint32_t) s->partial;
+    if (--s->missing || m == NULL) {
+        return;
+    }
+
+    s->partial_socket = NULL;
+
+    if (s->partial_ack == 0) {
+        model_event(m, s->partial);
         model_seen[17]++;
+        return;
+    }
+
+    /* awaited when it began, or only now */
+
+    ask = model_owes(m, s->partial_ack - 1);
+
+    if (ask) {
+        model_answered(m, ask, (uint32_t) s->partial, s->parts);
     }
 }
 
@@ -909,6 +959,7 @@ model_op_time(model_worker_t *w)
     stub_clock(model_now);
 
     model_any_close = 1;
+    model_turned = 1;
     ngx_socketio_wheel_turn(&w->zone, model_now);
     must(model_zone.sh->wheel_at >= model_now / NGX_SOCKETIO_WHEEL_MSEC
          || model_gone());

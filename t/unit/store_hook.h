@@ -56,8 +56,7 @@ model_disown(model_worker_t *w, ngx_uint_t i)
 static void
 model_entry(model_session_t *s, ngx_socketio_entry_t *e)
 {
-    u_char           body[1024];
-    uint32_t         what;
+    uint64_t         what;
     model_socket_t  *m;
 
     m = model_socket(s, &e->socket);
@@ -86,21 +85,21 @@ model_entry(model_session_t *s, ngx_socketio_entry_t *e)
         return;
     }
 
-    must(e->type == NGX_SOCKETIO_ENTRY_EVENT);
-    must(e->body_len >= 4 && e->body_len <= sizeof(body));
-    must(ngx_socketio_bytes_read(&model_zone, e->body, body, e->body_len)
-         == e->body_len);
-    must(ngx_memcmp(body, &what, 4) == 0);
-    must(e->binary == (s->raw && (what & 1)));
+    if (what & MODEL_ACK) {
+        model_ack_entry(e, what);
 
-    if (e->attachments) {
-        must(e->attached_len == e->attachments * (4 + 70));
-        must(ngx_socketio_bytes_read(&model_zone, e->attached, body,
-                                     e->attached_len)
-             == e->attached_len);
-        must(body[4] == (u_char) what && body[e->attached_len - 1]
-             == (u_char) what);
+        if (e->outcome != NGX_SOCKETIO_EVENT_ACK) {
+            return;
+        }
+
+    } else {
+        must(e->type == NGX_SOCKETIO_ENTRY_EVENT);
+        must(e->binary == (s->raw && (what & 1)));
     }
+
+    must(model_body(e->body, e->body_len, (uint32_t) what));
+    must(model_parts(e->attached, e->attached_len, e->attachments,
+                     (uint32_t) what));
 }
 
 
@@ -167,7 +166,7 @@ model_hook_done(model_worker_t *w, model_owned_t *o)
         must(m != NULL);
 
         if (o->entries[i].type == NGX_SOCKETIO_ENTRY_DISCONNECT) {
-            must(m->state == MODEL_ENDED && m->nevents == 0);
+            must(m->state == MODEL_ENDED && m->nevents == 0 && !m->nasks);
             m->used = 0;
             model_seen[4]++;
             continue;
@@ -175,7 +174,7 @@ model_hook_done(model_worker_t *w, model_owned_t *o)
 
         must(m->nevents);
         m->nevents--;
-        ngx_memmove(m->events, m->events + 1, m->nevents * sizeof(uint32_t));
+        ngx_memmove(m->events, m->events + 1, m->nevents * sizeof(uint64_t));
         model_seen[5]++;
 
         if (o->entries[i].type == NGX_SOCKETIO_ENTRY_CONNECT

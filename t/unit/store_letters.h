@@ -13,7 +13,7 @@
 #define _STORE_LETTERS_H_INCLUDED_
 
 
-#include "store_world.h"
+#include "store_asks.h"
 
 
 static void
@@ -171,7 +171,7 @@ model_look_get(model_worker_t *w, model_local_t *local, ngx_uint_t noop)
         return;
     }
 
-    must(model_gone());
+    must(model_gone() || w->robbed);
     local->kind = 0;
 }
 
@@ -200,6 +200,10 @@ model_look(model_worker_t *w, model_local_t *local)
 
     case MODEL_GET:
         model_look_get(w, local, 0);
+        break;
+
+    case MODEL_WAIT:
+        model_wait_look(w, local);
         break;
 
     case MODEL_POST:
@@ -285,7 +289,7 @@ model_bell(model_worker_t *w, ngx_socketio_id_t *id)
 
         must(handles[i] < MODEL_LOCALS);
 
-        if (w->locals[handles[i]].kind == (ngx_uint_t) 1 << i
+        if (w->locals[handles[i]].kind & (((ngx_uint_t) 1 << i) | MODEL_WAIT)
             && w->locals[handles[i]].id.gen == id->gen)
         {
             model_look(w, &w->locals[handles[i]]);
@@ -371,6 +375,8 @@ model_take(model_worker_t *w)
             model_own(w, &id, tenure);
         }
     } while (rc != NGX_DONE);
+
+    w->robbed = 0;
 }
 
 

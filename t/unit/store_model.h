@@ -14,6 +14,7 @@
  *   long as it is open, over polling, an upgrade, and a websocket;
  *   the backend hears of each socket: connect, events in order and without a
  *   gap, then, if it accepted, exactly one disconnect, whatever dies;
+ *   each ack that an emit asks for has one outcome (store_asks.h);
  *   rooms, counts of emits and selectors, refusals, what is seen by looking at
  *   sockets and rooms, are as the model says;
  *   nobody who has something to do has not been woken;
@@ -173,6 +174,43 @@ model_start(ngx_uint_t slot)
 }
 
 
+/* somebody finds one that has been stopped for long; then it goes on */
+
+static void
+model_op_rob(model_worker_t *w)
+{
+    ngx_int_t             rc;
+    ngx_uint_t            i;
+    ngx_socketio_grave_t  grave;
+
+    i = model_choose(MODEL_SLOTS);
+
+    if (!model_workers[i].alive || w == &model_workers[i]) {
+        return;
+    }
+
+    if (model_choose(2)) {
+        model_now = ngx_max(model_now,
+                            model_zone.slots[i].tick + NGX_SOCKETIO_STALE);
+        stub_clock(model_now);
+    }
+
+    ngx_memzero(&grave, sizeof(grave));
+    grave.gen = model_workers[i].zone.slot_gen;
+    model_any_close = 1;
+
+    do {
+        rc = ngx_socketio_slot_rob(&w->zone, i, &grave, model_now);
+    } while (rc == NGX_AGAIN && !model_gone());
+
+    if (!model_gone() && model_zone.slots[i].robbed) {
+        model_workers[i].woken = 1;
+        model_workers[i].robbed = 1;
+        model_seen[47]++;
+    }
+}
+
+
 static void
 model_op_worker(model_worker_t *w)
 {
@@ -181,7 +219,7 @@ model_op_worker(model_worker_t *w)
 
     slot = w - model_workers;
 
-    switch (model_choose(6)) {
+    switch (model_choose(7)) {
 
     case 0:
         /* kill -9 */
@@ -247,6 +285,10 @@ model_op_worker(model_worker_t *w)
 
         return;
 
+    case 5:
+        model_op_rob(w);
+        return;
+
     default:
         /* dies holding the lock, some holds later */
         if (model_choose(8) == 0) {
@@ -310,6 +352,7 @@ model_reset(void)
     }
 
     ngx_memzero(model_sessions, sizeof(model_sessions));
+    ngx_memzero(model_asks, sizeof(model_asks));
 
     for (i = 0; i < MODEL_SLOTS; i++) {
         check_dead &= ~((uint64_t) 1 << i);
@@ -421,6 +464,8 @@ model_sync(void)
         }
     }
 
+    model_asks_sync();
+
     model_any_close = 0;
     model_full = model_zone.sh->stats.full;
     model_slow = model_zone.sh->stats.slow;
@@ -476,6 +521,11 @@ model_quiet(void)
             local = &w->locals[k];
 
             if (local->kind == 0) {
+                continue;
+            }
+
+            if (local->kind == MODEL_WAIT) {
+                must(local->ready == (local->ask->left == 0));
                 continue;
             }
 
@@ -596,6 +646,9 @@ model_step(void)
     } else if (n == 52) {
         model_op_get_end();
 
+    } else if (n >= 104) {
+        model_op_wait();
+
     } else if (n < 54) {
         model_quiet();
 
@@ -665,6 +718,11 @@ model_finish(void)
         busy = 0;
         model_quiet();
 
+        for (i = 0; i < MODEL_LOCALS; i++) {
+            model_op_wait();
+            model_sync();
+        }
+
         for (i = 0; i < MODEL_SLOTS; i++) {
             w = &model_workers[i];
 
@@ -678,11 +736,16 @@ model_finish(void)
 
     model_now += 100;
     stub_clock(model_now);
+    model_turned = 1;
     ngx_socketio_wheel_turn(&model_workers[0].zone, model_now);
     model_sync();
 
     for (i = 0; i < MODEL_SESSIONS; i++) {
         must(!model_sessions[i].used);
+    }
+
+    for (i = 0; i < MODEL_ASKS; i++) {
+        must(!model_asks[i].used);
     }
 
     for (i = 0; i < MODEL_SLOTS; i++) {
@@ -708,6 +771,7 @@ model_run(ngx_uint_t npages, ngx_uint_t every, ngx_uint_t steps)
     ngx_memzero(model_workers, sizeof(model_workers));
     ngx_memzero(model_sessions, sizeof(model_sessions));
     ngx_memzero(model_graves, sizeof(model_graves));
+    ngx_memzero(model_asks, sizeof(model_asks));
     ngx_memzero(&model_zone, sizeof(model_zone));
     ngx_memzero(&model_pool, sizeof(model_pool));
 
@@ -719,6 +783,7 @@ model_run(ngx_uint_t npages, ngx_uint_t every, ngx_uint_t steps)
     model_shm.shm.exists = 0;
     model_pool.pfree = npages + 64;
     model_over = 0;
+    model_turned = 0;
     model_die = 0;
     model_nhoard = 0;
     model_unlocks = 0;

@@ -60,7 +60,11 @@ main(int argc, char **argv)
         "raw sessions", "sessions of revision 3", "of another revision",
         "raw messages", "messages that wait for open",
         "events of revision 3 dropped", "rejected opens",
-        "events that come too early", "sockets counted", "rooms listed"
+        "events that come too early", "sockets counted", "rooms listed",
+        "asks", "answers", "answers with attachments", "given up", "timeouts",
+        "gone", "not awaited for a worker", "waits that end",
+        "waits given up", "waits that go with their worker",
+        "asks without memory", "answers to nobody", "workers robbed"
     };
 
     model_choose = choose;

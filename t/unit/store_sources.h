@@ -150,6 +150,15 @@ static ngx_uint_t  store_mailbox_max = 48;
 static ngx_uint_t  store_scan_hold = 256;
 static ngx_uint_t  store_scan_look = 1024;
 
+/* and the asks of the dead are buried in steps */
+
+#include "store/ngx_socketio_ack.h"
+
+#undef NGX_SOCKETIO_ACK_HOLD
+#define NGX_SOCKETIO_ACK_HOLD      store_ack_hold
+
+static ngx_uint_t  store_ack_hold = 3;
+
 #include "store/ngx_socketio_bytes.c"
 #include "store/ngx_socketio_message.c"
 #include "store/ngx_socketio_room.c"

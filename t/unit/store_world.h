@@ -25,7 +25,10 @@
 #define MODEL_SOCKETS   6                   /* of a session, also ended ones */
 #define MODEL_ROOMS     6
 #define MODEL_QUEUE     4096
-#define MODEL_EVENTS    32
+#define MODEL_EVENTS    64
+#define MODEL_ASKS      24
+#define MODEL_OWED      8                   /* at a time, by a socket */
+#define MODEL_EXPECTED  (MODEL_SESSIONS * MODEL_SOCKETS)
 #define MODEL_LOCALS    256
 #define MODEL_SEATS     64
 #define MODEL_BACK      16
@@ -38,6 +41,7 @@
 #define MODEL_GET       (1 << NGX_SOCKETIO_CONN_GET)
 #define MODEL_POST      (1 << NGX_SOCKETIO_CONN_POST)
 #define MODEL_WS        (1 << NGX_SOCKETIO_CONN_WS)
+#define MODEL_WAIT      (1 << NGX_SOCKETIO_CONNS)   /* for acks */
 
 
 enum {
@@ -49,6 +53,25 @@ enum {
 };
 
 
+/* an emit that is to be answered */
+
+typedef struct {
+    ngx_uint_t               used;
+    uint32_t                 token;         /* 0: a worker waits */
+    uint64_t                 number;
+    uint64_t                 deadline;
+    ngx_socketio_id_t        id;
+    ngx_uint_t               slot;          /* of who waits */
+    uint32_t                 slot_gen;
+    ngx_uint_t               expected;
+    ngx_uint_t               left;          /* to answer */
+    ngx_uint_t               received;
+    uint32_t                 answers[MODEL_EXPECTED];
+    uint8_t                  parts[MODEL_EXPECTED];
+    ngx_uint_t               nanswers;
+} model_ask_t;
+
+
 typedef struct {
     ngx_uint_t               used;
     ngx_uint_t               state;
@@ -58,10 +81,13 @@ typedef struct {
     char                     text[24];
     char                     rooms[MODEL_ROOMS][24];
     uint32_t                 seq;           /* of the next entry */
-    uint32_t                 events[MODEL_EVENTS];
+    uint64_t                 events[MODEL_EVENTS];
     ngx_uint_t               nevents;       /* not done yet */
     ngx_uint_t               peeked;
     ngx_uint_t               matched;
+    model_ask_t             *asks[MODEL_OWED];      /* the oldest first */
+    uint8_t                  given[MODEL_OWED];     /* up, in this step */
+    ngx_uint_t               nasks;
 } model_socket_t;
 
 
@@ -73,6 +99,8 @@ typedef struct {
     ngx_uint_t               may_close;
     ngx_uint_t               missing;       /* attachments */
     ngx_uint_t               partial;       /* payload */
+    ngx_uint_t               parts;         /* attachments of it */
+    uint64_t                 partial_ack;   /* as in an incoming */
     model_socket_t          *partial_socket;
     ngx_socketio_id_t        id;
     ngx_socketio_key_t       key;
@@ -87,6 +115,8 @@ typedef struct {
     ngx_uint_t               kind;          /* MODEL_GET ...; 0: free */
     ngx_uint_t               websocket;     /* no probe any more */
     ngx_uint_t               stalled;       /* waits for room in the inbox */
+    ngx_uint_t               ready;         /* knows that all is answered */
+    model_ask_t             *ask;
     model_session_t         *session;
     ngx_socketio_id_t        id;
     uint64_t                 from_seq;
@@ -108,6 +138,7 @@ typedef struct {
     ngx_socketio_zone_t      zone;
     ngx_uint_t               alive;
     ngx_uint_t               exiting;
+    ngx_uint_t               robbed;        /* and has not noticed */
     ngx_uint_t               woken;
     ngx_socketio_letters_t   letters;
     ngx_uint_t               left;
@@ -125,6 +156,8 @@ static ngx_uint_t             model_over;       /* the source has dried up */
 
 static model_worker_t         model_workers[MODEL_SLOTS];
 static model_session_t        model_sessions[MODEL_SESSIONS];
+static model_ask_t            model_asks[MODEL_ASKS];
+static ngx_uint_t             model_turned;     /* the wheel, in this step */
 static ngx_socketio_zone_t    model_zone;       /* the first; a bystander's */
 static ngx_socketio_grave_t   model_graves[MODEL_SLOTS];
 static uint64_t               model_now;
@@ -151,6 +184,7 @@ static ngx_log_t              model_log;
 static void model_websocket_close(model_worker_t *w, model_local_t *local,
     ngx_socketio_eio_event_e event);
 static void model_sync(void);
+static void model_asks_end(model_socket_t *m);
 static void model_accept(model_worker_t *w, model_session_t *s,
     model_socket_t *m);
 
@@ -262,6 +296,7 @@ model_socket_end(model_session_t *s, model_socket_t *m)
     }
 
     if (!s->hooked) {
+        model_asks_end(m);
         m->used = 0;
         return;
     }
@@ -355,7 +390,11 @@ model_local_add(model_worker_t *w, ngx_uint_t kind, model_session_t *s)
             ngx_memzero(&w->locals[i], sizeof(model_local_t));
             w->locals[i].kind = kind;
             w->locals[i].session = s;
-            w->locals[i].id = s->id;
+
+            if (s) {
+                w->locals[i].id = s->id;
+            }
+
             return &w->locals[i];
         }
     }
