@@ -1,14 +1,14 @@
 #!/bin/sh
 #
-# run.sh chat|python|php: starts a demo, its backend and nginx, until Ctrl-C.
-# Everything runs in a directory of its own that is removed at the end, as the
-# user who started it, or, started by root, as nobody.
+# run.sh chat|node|php|python|ruby: starts a demo, its backend and nginx, until
+# Ctrl-C.  Everything runs in a directory of its own that is removed at the end, as
+# the user who started it, or, started by root, as nobody.
 #
 #   PORT           8080       where the page is, as in "listen"
-#   BACKEND_PORT   8081       where python/app.py listens
-#   CHAT_TOKEN     demo       what python and php want as auth.token
-#   NGINX_BINARY, SOCKETIO_MODULE, NDK_MODULE (empty: none), CLIENT_DIST, PYTHON,
-#   PHP_FPM: files, looked for where a build and the distribution put them
+#   BACKEND_PORT   8081       where the backend listens, but for chat and php
+#   NGINX_BINARY, SOCKETIO_MODULE, NDK_MODULE (empty: none), CLIENT_DIST, NODE,
+#   PHP_FPM, PYTHON, RUBY: files, looked for where a build and the distribution
+#   put them
 
 set -eu
 
@@ -46,27 +46,43 @@ client=${CLIENT_DIST:-${TEST_NODE_MODULES:-$build/node/node_modules}/socket.io-c
 [ -e "$client/socket.io.min.js" ] \
     || die "no $client: npm install socket.io-client, or set CLIENT_DIST"
 
+conf=$demo
+page=app
+
 case $demo in
 chat)
+    page=chat
     ;;
-python)
-    python=${PYTHON:-$(first python3)} || die "no python3"
+node)
+    interpreter=${NODE:-$(first node nodejs)} || die "no node"
+    script=$here/node/app.js
     ;;
 php)
     fpm=${PHP_FPM:-$(first php-fpm /usr/sbin/php-fpm*)} || die "no php-fpm"
     ;;
+python)
+    interpreter=${PYTHON:-$(first python3)} || die "no python3"
+    script=$here/python/app.py
+    ;;
+ruby)
+    interpreter=${RUBY:-$(first ruby)} || die "no ruby"
+    script=$here/ruby/app.rb
+    ;;
 *)
-    die "usage: run.sh chat|python|php"
+    die "usage: run.sh chat|node|php|python|ruby"
     ;;
 esac
 
 prefix=$(mktemp -d)
-pids=
+backend=
+server=
 
 stop() {
     trap '' HUP INT TERM
-    [ -z "$pids" ] || kill $pids 2>/dev/null || :
-    wait
+    for pid in $server $backend; do     # nginx misses a backend that is gone
+        kill "$pid" 2>/dev/null || :
+        wait "$pid" || :
+    done
     [ ! -e "$prefix/error.log" ] \
         || grep -E '\[(emerg|alert|crit)\]|Sanitizer' "$prefix/error.log" >&2 || :
     rm -rf "$prefix"
@@ -79,53 +95,52 @@ trap 'exit 143' TERM
 
 # copies, since the workers of a master started by root are nobody's
 
-mkdir "$prefix/chat" "$prefix/client" "$prefix/$demo" 2>/dev/null || :
-cp "$here"/chat/*.html "$prefix/chat"
+[ -z "${script:-}" ] || conf=proxy
+
+mkdir "$prefix/$page" "$prefix/client" "$prefix/php"
+cp "$here/$page/index.html" "$prefix/$page"
 cp "$client"/socket.io*js* "$prefix/client"
+cp "$here/php/index.php" "$prefix/php"
 chmod -R a+rX "$prefix"
 
 sed -e "s|listen  8080|listen  $port|" \
     -e "s|127.0.0.1:8081|127.0.0.1:${BACKEND_PORT:-8081}|" \
     -e "s|unix:/run/php/php-fpm.sock|unix:$prefix/php.sock|" \
-    "$here/$demo.conf" > "$prefix/nginx.conf"
+    "$here/$conf.conf" > "$prefix/nginx.conf"
 
-case $demo in
-python)
-    "$python" "$here/python/app.py" "${BACKEND_PORT:-8081}" &
-    pids=$!
-    ;;
-php)
-    cp "$here"/php/index.php "$prefix/php"
+if [ -n "${script:-}" ]; then
+    "$interpreter" "$script" "${BACKEND_PORT:-8081}" &
+    backend=$!
+
+elif [ "$demo" = php ]; then
     {
         printf '[global]\nerror_log = %s/php-fpm.log\ndaemonize = no\n' "$prefix"
-        printf '[chat]\nlisten = %s/php.sock\nlisten.mode = 0666\n' "$prefix"
+        printf '[app]\nlisten = %s/php.sock\nlisten.mode = 0666\n' "$prefix"
         printf 'pm = static\npm.max_children = 4\n'
-        printf 'env[CHAT_TOKEN] = "%s"\n' "${CHAT_TOKEN:-demo}"
+        [ -z "${SIO_SECRET:-}" ] || printf 'env[SIO_SECRET] = "%s"\n' "$SIO_SECRET"
         if [ "$(id -u)" = 0 ]; then
             printf 'user = nobody\ngroup = %s\n' "$(id -gn nobody)"
         fi
     } > "$prefix/php-fpm.conf"
-    chmod a+r "$prefix"/php/*
     "$fpm" -n -F -y "$prefix/php-fpm.conf" &
-    pids=$!
+    backend=$!
 
     # nginx has much to say of a socket that is not there
     for _ in 1 2 3 4 5 6 7 8 9 10; do
         [ ! -S "$prefix/php.sock" ] || break
         sleep 0.5
     done
-    ;;
-esac
+fi
 
 "$nginx" -p "$prefix/" -c "$prefix/nginx.conf" -e "$prefix/error.log" -g "daemon off;
     ${ndk:+load_module $ndk;} load_module $module; ${TEST_NGINX_GLOBALS:-}" &
-pids="$pids $!"
+server=$!
 
 echo "http://localhost:${port##*:}/  (Ctrl-C ends it)"
 
 # one that ends takes the other with it
 
-while kill -0 $pids 2>/dev/null; do
+while kill -0 $server $backend 2>/dev/null; do
     sleep 1 &
     wait $!
 done

@@ -3,6 +3,8 @@
 # Every conf.example/*.conf passes "nginx -t" with this module, so that none
 # rots.  They load no modules, whose paths differ: -g does, it comes first.
 # Configurations that must not pass show that this test can fail.
+#
+# Every backend has at most 40 lines, not counting blank ones and comments.
 
 use warnings;
 use strict;
@@ -22,7 +24,9 @@ my @examples = sort glob("$Bin/../conf.example/*.conf");
 my @bad = ('http { socketio_no_such_directive on; }',
            'http { socketio_zone; }');
 
-plan(tests => @examples + @bad + 1);
+my @backends = sort glob("$Bin/../conf.example/*/{app,index}.{js,php,py,rb}");
+
+plan(tests => @examples + @bad + @backends + 2);
 
 ok(scalar @examples, 'there are examples');
 
@@ -36,6 +40,15 @@ for my $bad (@bad) {
     my ($good, $out) = check("events {}\npid nginx.pid;\n$bad\n");
 
     ok(!$good && $out =~ /"socketio_/, "refused: $bad") or diag($out);
+}
+
+ok(scalar @backends, 'there are backends');
+
+for my $file (@backends) {
+    my @lines = grep { !m{^\s*((#|//).*)?$} } split /\n/, slurp($file);
+
+    cmp_ok(scalar @lines, '<=', 40, $file =~ s{.*/conf.example/}{}r . ': lines')
+        or diag('a backend is small');
 }
 
 sub slurp {

@@ -1,95 +1,48 @@
 <?php
-/*
- * A Socket.IO chat backend behind nginx: events come in as a JSON array, the
- * answer is a JSON array of commands.  A request lives as long as a batch.
- */
+// A Socket.IO application behind fastcgi_pass.  A batch of events comes in,
+// one on a line; commands go out, likewise.  PHP lives as long as a batch.
 
-declare(strict_types=1);
+const USERS = ['ann-token' => 'ann', 'bob-token' => 'bob'];
+define('SECRET', (string) getenv('SIO_SECRET'));        // socketio_hook_secret
 
-/* The commands that answer one event. */
-function commands(object $e): iterable
-{
-    $args = $e->args ?? [];
-    $me = $e->data ?? null;
-    $token = getenv('CHAT_TOKEN') ?: 'demo';
-
-    if ($e->type === 'connect') {
-        yield ($e->handshake->auth->token ?? null) === $token
-            ? ['op' => 'accept', 'rooms' => ['lobby']]
-            : ['op' => 'reject', 'message' => 'wrong token',
-               'data' => ['code' => 'bad_token']];
-        return;
-    }
-
-    if ($e->type === 'disconnect') {
-        yield ['room' => 'lobby', 'event' => 'left', 'args' => [$me]];
-        return;
-    }
-
-    switch ($e->event ?? '') {
-
-    case 'nick':
-        yield ['op' => 'data', 'data' => $args];
-        yield ['room' => 'lobby', 'except' => $e->sid, 'event' => 'joined',
-               'args' => [$args]];
-        break;
-
-    case 'chat message':
-        yield ['room' => 'lobby', 'event' => 'chat message',
-               'args' => [$me, $args],
-               'attachments' => $e->attachments ?? []];
-        yield ['op' => 'ack', 'args' => ['delivered']];
-        break;
-
-    case 'typing':
-        yield ['room' => 'lobby', 'except' => $e->sid, 'event' => 'typing',
-               'args' => [$me], 'volatile' => true];
-        break;
-
-    case 'join':
-        if (is_string($args[0] ?? null)) {
-            yield ['op' => 'join', 'room' => 'room:' . $args[0]];
-            yield ['op' => 'ack', 'args' => ['joined', $args[0]]];
-        }
-        break;
-
-    case 'to':
-        if (is_string($args[0] ?? null)) {
-            yield ['room' => 'room:' . $args[0], 'except' => $e->sid,
-                   'event' => 'from', 'args' => [$me, ...array_slice($args, 1)]];
-        }
-        break;
-    }
+function genuine(string $header, string $body): bool {
+    preg_match_all('/\b(?:t|v1)=([0-9a-f]+)/', $header, $found);
+    $t = array_shift($found[1]);
+    $mac = hash_hmac('sha256', "$t.$body", SECRET);
+    return abs(time() - (int) $t) <= 300 && array_filter($found[1], fn ($m) => hash_equals($mac, $m));
 }
 
-/*
- * One object per line: an event that PHP cannot decode (half a surrogate pair)
- * costs no other.  In its place stands a command that does not exist: nginx
- * logs it, and lets in nobody without an "accept".  Objects stay objects: as
- * arrays, {} would go out as [].
- */
-$lines = [];
+function commands(object $e): array {
+    $args = [$e->data->user ?? null, ...$e->args ?? []];
+    $say = ['event' => $e->event ?? '', 'args' => $args, 'attachments' => $e->attachments ?? []];
+    $name = is_string($args[1] ?? null) ? $args[1] : null;
+    $token = $e->handshake->auth->token ?? null;
+    $user = is_string($token) ? USERS[$token] ?? null : null;
 
-foreach (explode("\n", file_get_contents('php://input')) as $line) {
-    $line = trim($line, '[], ');
+    return match ([$e->type, $e->event ?? null]) {
+        ['connect', null] => [$user
+            ? ['op' => 'accept', 'data' => ['user' => $user], 'rooms' => ['lobby', "user:$user"]]
+            : ['op' => 'reject', 'message' => 'not authorized']],
+        ['disconnect', null] => $args[0] ? [['room' => 'lobby', 'event' => 'left'] + $say] : [],
+        ['ack', null] => [['sid' => $e->token, 'event' => 'answer'] + $say],        // to "question"
+        ['event', 'msg'] => [['room' => 'lobby', 'except' => $e->sid] + $say, ['op' => 'ack', 'args' => ['ok']]],
+        ['event', 'join'] => $name ? [['op' => 'join', 'room' => "room:$name"]] : [],
+        ['event', 'echo'] => [$say],
+        ['event', 'ask'] => $name ? [['room' => "user:$name", 'event' => 'question', 'ack' => $e->sid] + $say] : [],
+        default => [],
+    };
+}
 
-    if ($line === '') {
-        continue;
-    }
-
+function answer(string $line): void {
     try {
-        $e = json_decode($line, flags: JSON_THROW_ON_ERROR);
-
-        foreach (commands($e) as $command) {
-            $lines[] = json_encode(['id' => $e->id] + $command,
-                                   JSON_THROW_ON_ERROR);
-        }
-
-    } catch (Throwable $error) {
-        error_log((string) $error);
-        $lines[] = '{"op":"failed"}';
+        $e = json_decode(rtrim($line, ','), flags: JSON_THROW_ON_ERROR);
+        foreach (commands($e) as $c) echo json_encode(['id' => $e->id] + $c, JSON_THROW_ON_ERROR), "\n";
+    } catch (Throwable) {       // costs this event only; nginx logs what is no command
+        echo "{\"op\":\"failed\"}\n";
     }
 }
 
-header('Content-Type: application/json');
-echo '[', implode(",\n", $lines), ']';
+$body = file_get_contents('php://input');
+$ok = SECRET === '' || genuine($_SERVER['HTTP_X_SOCKETIO_SIGNATURE'] ?? '', $body);
+http_response_code($ok ? 200 : 401);
+array_map(answer(...), $ok ? array_slice(explode("\n", $body), 1, -1) : []);

@@ -1,87 +1,54 @@
 #!/usr/bin/env python3
-"""A Socket.IO chat backend behind nginx: events come in as a JSON array, the
-answer is a JSON array of commands.  Keeps no state: any number may run."""
+# app.py [port]: a Socket.IO application behind proxy_pass.  A batch of events
+# comes in, one on a line; commands go out, likewise.  A thread for each request.
 
-import json
-import os
-import sys
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import hmac, json, os, re, sys, time
+from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIServer, make_server
 
-TOKEN = os.environ.get("CHAT_TOKEN", "demo")
+USERS = {"ann-token": "ann", "bob-token": "bob"}
+SECRET = os.environ.get("SIO_SECRET", "").encode()      # socketio_hook_secret
+
+
+def genuine(header, body):
+    t, *macs = re.findall(r"\b(?:t|v1)=([0-9a-f]+)", header) or ["0"]
+    mac = hmac.new(SECRET, t.encode() + b"." + body, "sha256").hexdigest()
+    return abs(time.time() - int(t)) <= 300 and any(hmac.compare_digest(mac, m) for m in macs)
 
 
 def commands(e):
-    """Yields the commands that answer one event."""
-
-    args, me = e.get("args", []), e.get("data")
-
-    if e["type"] == "connect":
-        if e["handshake"]["auth"].get("token") == TOKEN:
-            yield {"op": "accept", "rooms": ["lobby"]}
-        else:
-            yield {"op": "reject", "message": "wrong token",
-                   "data": {"code": "bad_token"}}
-
-    elif e["type"] == "disconnect":
-        yield {"room": "lobby", "event": "left", "args": [me]}
-
-    elif e["event"] == "nick":
-        yield {"op": "data", "data": args}
-        yield {"room": "lobby", "except": e["sid"], "event": "joined",
-               "args": [args]}
-
-    elif e["event"] == "chat message":
-        yield {"room": "lobby", "event": "chat message", "args": [me, args],
-               "attachments": e.get("attachments", [])}
-        yield {"op": "ack", "args": ["delivered"]}
-
-    elif e["event"] == "typing":
-        yield {"room": "lobby", "except": e["sid"], "event": "typing",
-               "args": [me], "volatile": True}
-
-    elif e["event"] == "join" and args and isinstance(args[0], str):
-        yield {"op": "join", "room": "room:" + args[0]}
-        yield {"op": "ack", "args": ["joined", args[0]]}
-
-    elif e["event"] == "to" and len(args) > 1 and isinstance(args[0], str):
-        yield {"room": "room:" + args[0], "except": e["sid"],
-               "event": "from", "args": [me, *args[1:]]}
+    args, user = e.get("args", []), e.get("data", {}).get("user")
+    say = {"event": e.get("event"), "args": [user, *args], "attachments": e.get("attachments", [])}
+    match [e["type"], e.get("event"), *args]:
+        case ["connect", *_]:
+            user = USERS.get(str(e["handshake"]["auth"].get("token")))
+            yield ({"op": "accept", "data": {"user": user}, "rooms": ["lobby", f"user:{user}"]}
+                   if user else {"op": "reject", "message": "not authorized"})
+        case ["disconnect", *_] if user: yield {**say, "room": "lobby", "event": "left"}
+        case ["ack", *_]: yield {**say, "sid": e["token"], "event": "answer"}   # to "question"
+        case [_, "msg", *_]:
+            yield {**say, "room": "lobby", "except": e["sid"]}
+            yield {"op": "ack", "args": ["ok"]}
+        case [_, "join", str(room), *_]: yield {"op": "join", "room": f"room:{room}"}
+        case [_, "echo", *_]: yield say
+        case [_, "ask", str(who), *_]:
+            yield {**say, "room": f"user:{who}", "event": "question", "ack": e["sid"]}
 
 
-def answer(body):
-    """One object per line: an event that Python cannot read or answer (1e999,
-    a thousand brackets) costs no other.  In its place stands a command that
-    does not exist: nginx logs it, and lets in nobody without an "accept"."""
-
-    lines = []
-    for line in filter(None, (x.strip(b"[], ") for x in body.split(b"\n"))):
-        try:
-            e = json.loads(line)
-            lines += [json.dumps({"id": e["id"], **c}, allow_nan=False)
-                      for c in commands(e)]
-        except Exception as err:
-            print("event", line, repr(err), file=sys.stderr)
-            lines.append('{"op":"failed"}')
-
-    return ("[" + ",\n".join(lines) + "]").encode()
+def answer(line):
+    try:
+        e = json.loads(line.strip(b","))
+        return "".join(json.dumps({"id": e["id"], **c}) + "\n" for c in commands(e))
+    except Exception:           # costs this event only; nginx logs what is no command
+        return '{"op":"failed"}\n'
 
 
-class Hook(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"           # keepalive to nginx
-    disable_nagle_algorithm = True
-
-    def do_POST(self):
-        body = answer(self.rfile.read(int(self.headers["Content-Length"])))
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass
+def app(env, start):
+    body = env["wsgi.input"].read(int(env["CONTENT_LENGTH"]))
+    ok = not SECRET or genuine(env.get("HTTP_X_SOCKETIO_SIGNATURE", ""), body)
+    start("200 OK" if ok else "401 Unauthorized", [])
+    return ["".join(map(answer, body.split(b"\n")[1:-1] if ok else [])).encode()]
 
 
-if __name__ == "__main__":
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8081
-    ThreadingHTTPServer(("127.0.0.1", port), Hook).serve_forever()
+class Server(ThreadingMixIn, WSGIServer): pass
+make_server("127.0.0.1", int(sys.argv[1]), app, Server).serve_forever()

@@ -5,7 +5,7 @@
 #   demo.sh         DEMO_PORT says where, default 8080
 #
 # Installs what is missing (nginx, its headers, the client from npm), builds,
-# and leaves the rest to conf.example/chat/run.
+# and leaves the rest to conf.example/run.sh.
 
 set -eu
 
@@ -27,7 +27,7 @@ serve()
     # a terminal that goes sends SIGHUP to all of them: only here it means the
     # end, nginx would reload
 
-    ( trap '' HUP; exec "$root/conf.example/chat/run" ) &
+    ( trap '' HUP; exec "$root/conf.example/run.sh" chat ) &
 
     rc=0
     wait $! || rc=$?

@@ -6,7 +6,7 @@
 #
 #   build   compiler, nginx, its headers, NDK, Jansson (the default)
 #   test    build, and what the suite needs: Perl, clang for the fuzzers, PHP,
-#           a browser, python-socketio, Node.js, and the packages of
+#           Ruby, a browser, python-socketio, Node.js, and the packages of
 #           t/node/package.json
 #   demo    build, and the Socket.IO client from npm
 #   source  what it takes to unpack Debian's nginx source ("make asan")
@@ -30,8 +30,8 @@ for group in "${@:-build}"; do
         ;;
     test)
         packages="$packages perl clang libclang-rt-dev openssl curl python3
-                  php-cli php-fpm chromium python3-socketio python3-websocket
-                  python3-requests"
+                  php-cli php-fpm ruby ruby-webrick chromium python3-socketio
+                  python3-websocket python3-requests"
         npm=yes
         ;;
     demo)
