@@ -1,11 +1,11 @@
 #!/bin/sh
 #
-# run.sh chat|node|php|python|ruby: starts a demo, its backend and nginx, until
-# Ctrl-C.  Everything runs in a directory of its own that is removed at the end, as
-# the user who started it, or, started by root, as nobody.
+# run.sh chat|node|php|python|ruby|channels: starts a demo, its backend and nginx,
+# until Ctrl-C.  Everything runs in a directory of its own that is removed at the
+# end, as the user who started it, or, started by root, as nobody.
 #
 #   PORT           8080       where the page is, as in "listen"
-#   BACKEND_PORT   8081       where the backend listens, but for chat and php
+#   BACKEND_PORT   8081       where the backend listens, with node, python and ruby
 #   NGINX_BINARY, SOCKETIO_MODULE, NDK_MODULE (empty: none), CLIENT_DIST, NODE,
 #   PHP_FPM, PYTHON, RUBY: files, looked for where a build and the distribution
 #   put them
@@ -50,14 +50,19 @@ conf=$demo
 page=app
 
 case $demo in
+chat|channels)
+    page=$demo
+    ;;
+esac
+
+case $demo in
 chat)
-    page=chat
     ;;
 node)
     interpreter=${NODE:-$(first node nodejs)} || die "no node"
     script=$here/node/app.js
     ;;
-php)
+php|channels)
     fpm=${PHP_FPM:-$(first php-fpm /usr/sbin/php-fpm*)} || die "no php-fpm"
     ;;
 python)
@@ -69,7 +74,7 @@ ruby)
     script=$here/ruby/app.rb
     ;;
 *)
-    die "usage: run.sh chat|node|php|python|ruby"
+    die "usage: run.sh chat|node|php|python|ruby|channels"
     ;;
 esac
 
@@ -100,7 +105,7 @@ trap 'exit 143' TERM
 mkdir "$prefix/$page" "$prefix/client" "$prefix/php"
 cp "$here/$page/index.html" "$prefix/$page"
 cp "$client"/socket.io*js* "$prefix/client"
-cp "$here/php/index.php" "$prefix/php"
+cp "$here"/php/*.php "$prefix/php"
 chmod -R a+rX "$prefix"
 
 sed -e "s|listen  8080|listen  $port|" \
@@ -112,7 +117,7 @@ if [ -n "${script:-}" ]; then
     "$interpreter" "$script" "${BACKEND_PORT:-8081}" &
     backend=$!
 
-elif [ "$demo" = php ]; then
+elif [ -n "${fpm:-}" ]; then
     {
         printf '[global]\nerror_log = %s/php-fpm.log\ndaemonize = no\n' "$prefix"
         printf '[app]\nlisten = %s/php.sock\nlisten.mode = 0666\n' "$prefix"

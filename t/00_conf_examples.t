@@ -24,7 +24,7 @@ my @examples = sort glob("$Bin/../conf.example/*.conf");
 my @bad = ('http { socketio_no_such_directive on; }',
            'http { socketio_zone; }');
 
-my @backends = sort glob("$Bin/../conf.example/*/{app,index}.{js,php,py,rb}");
+my @backends = sort glob("$Bin/../conf.example/*/*.{js,php,py,rb}");
 
 plan(tests => @examples + @bad + @backends + 2);
 

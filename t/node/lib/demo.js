@@ -73,7 +73,7 @@ class Demo {
                 }
                 return (
                     (await request(this.port, '/').catch(() => false)) &&
-                    (['chat', 'php'].includes(this.name) || this.listens(this.backendPort))
+                    (!['node', 'python', 'ruby'].includes(this.name) || this.listens(this.backendPort))
                 );
             },
             () => `${this.name} answers: ${this.output}`,
