@@ -6,6 +6,8 @@
 #
 #   PORT           8080       where the page is, as in "listen"
 #   BACKEND_PORT   8081       where the backend listens, with node, python and ruby
+#   SIO_SECRET                what the backend takes for socketio_hook_secret, by default
+#                             what it is; empty: it does not look
 #   NGINX_BINARY, SOCKETIO_MODULE, NDK_MODULE (empty: none), CLIENT_DIST, NODE,
 #   PHP_FPM, PYTHON, RUBY: files, looked for where a build and the distribution
 #   put them
@@ -113,6 +115,9 @@ sed -e "s|listen  8080|listen  $port|" \
     -e "s|unix:/run/php/php-fpm.sock|unix:$prefix/php.sock|" \
     "$here/$conf.conf" > "$prefix/nginx.conf"
 
+secret=$(sed -n 's/.*socketio_hook_secret *"\(.*\)";.*/\1/p' "$prefix/nginx.conf")
+export SIO_SECRET="${SIO_SECRET-$secret}"
+
 if [ -n "${script:-}" ]; then
     "$interpreter" "$script" "${BACKEND_PORT:-8081}" &
     backend=$!
@@ -122,7 +127,7 @@ elif [ -n "${fpm:-}" ]; then
         printf '[global]\nerror_log = %s/php-fpm.log\ndaemonize = no\n' "$prefix"
         printf '[app]\nlisten = %s/php.sock\nlisten.mode = 0666\n' "$prefix"
         printf 'pm = static\npm.max_children = 4\n'
-        [ -z "${SIO_SECRET:-}" ] || printf 'env[SIO_SECRET] = "%s"\n' "$SIO_SECRET"
+        [ -z "$SIO_SECRET" ] || printf 'env[SIO_SECRET] = "%s"\n' "$SIO_SECRET"
         if [ "$(id -u)" = 0 ]; then
             printf 'user = nobody\ngroup = %s\n' "$(id -gn nobody)"
         fi

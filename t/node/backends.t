@@ -108,8 +108,13 @@ async function play(demo, mode) {
     }
     await Promise.all([ann.seen(3), bob.seen(6), ann2.seen(5)]);
 
+    ann.emit('ask', 'bob', 'why?', Buffer.from([3]));
+    ann.emit('ask', { bob: 1 });
+    ann.emit('ask', 'nobody');
+    await Promise.all([ann.seen(4), bob.seen(7)]);
+
     bob.disconnect();
-    await Promise.all([ann.seen(4), ann2.seen(6)]);
+    await Promise.all([ann.seen(5), ann2.seen(6)]);
     ann.disconnect();
     await ann2.seen(7);
 
@@ -125,14 +130,21 @@ const TRANSCRIPT = {
     refused: Array(5).fill(['not authorized', undefined]),
     said: ['ok', 'ok', 'ok'],
     counts: [1, 3, 4], /* with who watches */
-    ann: [empty, published('user:ann'), published('lobby'), ['left', 'bob']],
+    ann: [
+        empty,
+        published('user:ann'),
+        published('lobby'),
+        ['answer', 'bob', 'because', { bytes: [1, 2] }],
+        ['left', 'bob']
+    ],
     bob: [
         hi,
         bytes,
         ['echo', 'bob', { bytes: [0, 255, 4] }, 'x', {}, { bytes: [195, 169] }],
         ['echo', 'bob'],
         published('room:tea'),
-        published('lobby')
+        published('lobby'),
+        ['question', 'ann', 'bob', 'why?', { bytes: [3] }]
     ],
     ann2: [
         hi,
@@ -146,7 +158,7 @@ const TRANSCRIPT = {
 };
 
 async function application(name) {
-    const demo = new Demo(name, { SIO_SECRET: '' });
+    const demo = new Demo(name);
     const evidence = () => demo.output;
     let gone;
 
@@ -237,6 +249,14 @@ async function signatures(name) {
 
     if (!(await test(`${name}: starts with a secret`, () => demo.start(), { timeout: 50000 }))) {
         return;
+    }
+    for (const mode of MODES) {
+        await test(`${name}, ${mode}: nobody gets in by a wrong signature`, async () => {
+            const socket = client(demo, mode, { auth: { token: 'ann-token' } });
+            const [error] = await once(socket, 'connect_error');
+            assert.equal(error.message, 'service unavailable');
+        });
+        closeAll();
     }
     await test(`${name}: a way to it`, async () => {
         front = new Nginx({
