@@ -327,12 +327,8 @@ sub _write ($self, $c, $r) {
 
 # As far as it may be written; 1: to the end.
 sub _stream ($self, $c, $r) {
-    my $chunked = $r->{chunked} // 1;
-    my $out = $r->{begun}++ ? '' : "HTTP/1.1 200 OK\r\n"
-        . "Content-Type: application/x-ndjson\r\n"
-        . join('', map { "$_: $r->{headers}{$_}\r\n" }
-            sort keys %{$r->{headers} // {}})
-        . ($chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n");
+    my $out = $r->{todo} ? '' : $self->_head($r, 'Content-Type' =>
+        'application/x-ndjson', %{$r->{headers} // {}});
 
     $r->{todo} //= [@{$r->{stream}}];
 
@@ -342,12 +338,12 @@ sub _stream ($self, $c, $r) {
         shift @{$r->{todo}};
         next if ref $p eq 'SCALAR';
         $p = $JSON->encode($p) . "\n" if ref $p;
-        $out .= $chunked ? sprintf("%x\r\n%s\r\n", length $p, $p) : $p;
+        $out .= $self->_piece($r, $p);
     }
 
     my $end = !@{$r->{todo}};
-    $out .= "0\r\n\r\n" if $end && $chunked && !$r->{cut};
-    $r->{close} = 1 if $end && ($r->{cut} || !$chunked);
+    $out .= $self->_tail($r) if $end && !$r->{cut};
+    $r->{close} = 1 if $end && ($r->{cut} || !($r->{chunked} // 1));
 
     $c->{sock}->blocking(1);
     print {$c->{sock}} $out;
@@ -356,6 +352,21 @@ sub _stream ($self, $c, $r) {
 
     return $end;
 }
+
+
+sub _head ($self, $r, %h) {
+    $h{'Transfer-Encoding'} = 'chunked' if $r->{chunked} // 1;
+    return join "\r\n", 'HTTP/1.1 200 OK', map({ "$_: $h{$_}" } sort keys %h),
+        '', '';
+}
+
+
+sub _piece ($self, $r, $p) {
+    return ($r->{chunked} // 1) ? sprintf("%x\r\n%s\r\n", length $p, $p) : $p;
+}
+
+
+sub _tail ($self, $r) { return ($r->{chunked} // 1) ? "0\r\n\r\n" : '' }
 
 
 sub DESTROY ($self) { $self->stop }
