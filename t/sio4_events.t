@@ -173,6 +173,12 @@ for my $kind (sort keys %kinds) {
             "sio 88: heartbeats in between, $kind");
     }
 
+    # The flag "binary" of clients 2.x, of what is not.
+    $s->send('450-["m",1]', '450-/custom,7["m",{"_placeholder":true,"num":0}]');
+    is_deeply([$s->collect(3)], ['42["echo",1]', '42/custom,["echo",'
+        . ph(0) . ']', '43/custom,7[' . ph(0) . ']'],
+        "sio 81: no attachments announced, $kind");
+
     # Order.
     my @all = map { "42[\"m\",$_]" } 1 .. 300;
     $s->send(splice @all, 0, 100) for 1 .. 3;
@@ -204,7 +210,7 @@ for my $kind (sort keys %kinds) {
 
 for my $kind (sort keys %kinds) {
     for my $bad ([\'x'], ['45["x"]', \'x'], ['45-["x"]', \'x'],
-        ['450-["x"]'], ['4511-["x"]', \'x'], ['451-["m"]', \'x', \'y'],
+        ['450-["x"'], ['4511-["x"]', \'x'], ['451-["m"]', \'x', \'y'],
         ['451-["m",{"_placeholder":true,"num":1}]', \'x'])
     {
         my $s = connected($kind, 1);

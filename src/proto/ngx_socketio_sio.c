@@ -28,7 +28,7 @@ typedef struct {
 
 static ngx_int_t ngx_socketio_sio_parse_attachments(
     ngx_socketio_sio_packet_t *pkt, u_char **pos, u_char *last,
-    ngx_uint_t max);
+    ngx_socketio_sio_limits_t *limits);
 static ngx_int_t ngx_socketio_sio_parse_nsp(ngx_socketio_sio_packet_t *pkt,
     u_char **pos, u_char *last);
 static ngx_int_t ngx_socketio_sio_parse_id(ngx_socketio_sio_packet_t *pkt,
@@ -73,8 +73,7 @@ ngx_socketio_sio_parse(ngx_socketio_sio_packet_t *pkt, u_char *p,
     pkt->type = *p++ - '0';
 
     if (ngx_socketio_sio_is_binary(pkt->type)
-        && ngx_socketio_sio_parse_attachments(pkt, &p, last,
-                                              limits->attachments)
+        && ngx_socketio_sio_parse_attachments(pkt, &p, last, limits)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -94,7 +93,7 @@ ngx_socketio_sio_parse(ngx_socketio_sio_packet_t *pkt, u_char *p,
 
 static ngx_int_t
 ngx_socketio_sio_parse_attachments(ngx_socketio_sio_packet_t *pkt,
-    u_char **pos, u_char *last, ngx_uint_t max)
+    u_char **pos, u_char *last, ngx_socketio_sio_limits_t *limits)
 {
     u_char      *p;
     ngx_uint_t   n;
@@ -103,15 +102,26 @@ ngx_socketio_sio_parse_attachments(ngx_socketio_sio_packet_t *pkt,
 
     for (p = *pos; p < last && ngx_socketio_is_digit(*p); p++) {
 
-        if (n > max / 10) {
+        if (n > limits->attachments / 10) {
             return NGX_ERROR;
         }
 
         n = n * 10 + (*p - '0');
     }
 
-    if (p == last || *p != '-' || n == 0 || n > max) {
+    if (p == *pos || p == last || *p != '-' || n > limits->attachments) {
         return NGX_ERROR;
+    }
+
+    if (n == 0) {
+
+        if (limits->revision >= 5) {
+            return NGX_ERROR;
+        }
+
+        /* clients 2.x have a flag that makes anything "binary" (2) */
+
+        pkt->type -= NGX_SOCKETIO_SIO_BINARY_EVENT - NGX_SOCKETIO_SIO_EVENT;
     }
 
     pkt->attachments = n;

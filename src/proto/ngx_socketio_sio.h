@@ -40,7 +40,7 @@ typedef enum {
 
 typedef struct {
     ngx_uint_t   type;           /* ngx_socketio_sio_type_e */
-    ngx_uint_t   attachments;    /* 0 unless BINARY_EVENT or BINARY_ACK */
+    ngx_uint_t   attachments;    /* 0 if not BINARY_EVENT or BINARY_ACK */
     ngx_str_t    nsp;            /* UTF-8; revision 4: with its query */
     uint64_t     id;
     ngx_str_t    data;           /* JSON, no white space around it */
@@ -59,7 +59,8 @@ typedef struct {
 
 /*
  * Parses and checks a packet that a client sent.  The placeholders of a
- * binary packet are not checked: see ngx_socketio_sio_placeholders().
+ * binary packet are not checked: see ngx_socketio_sio_placeholders().  One
+ * with 0 attachments, which revision 5 refuses, is not of a binary type.
  *
  * NGX_OK     *pkt is set
  * NGX_ERROR  invalid packet; *pkt is unspecified

@@ -63,7 +63,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     must(rc == NGX_OK || rc == NGX_ERROR);
 
     if (rc == NGX_OK) {
-        must(pkt.type == (ngx_uint_t) p[0] - '0');
+        must(pkt.type == (ngx_uint_t) p[0] - '0'
+             || (limits.revision == 4
+                 && pkt.type + 3 == (ngx_uint_t) p[0] - '0'));
 
         if (pkt.nsp.len != 1) {
             fuzz_within(&pkt.nsp, p, p + len);

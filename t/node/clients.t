@@ -188,6 +188,27 @@ main(() =>
                     assert.equal(bytes(answer.b), bytes(BYTES[0]));
                 }));
 
+            await test('sio 81: text that is said to be binary', () =>
+                each(
+                    async (x) => {
+                        const c = backend.case().on('ack', ack).on('bin', echo);
+                        const socket = await join(x, c);
+                        const got = collect(socket, 'bin');
+                        const answer = new Promise((resolve) => {
+                            socket.binary(true).emit('ack', 1, resolve);
+                        });
+                        assert.equal(await answer, 1);
+                        socket.binary(true).emit('bin', 'text');
+                        socket.binary(false).emit('bin', 'more');
+                        assert.deepEqual(await got.get(2), [['text'], ['more']]);
+                        assert.deepEqual(
+                            c.of('bin').map((e) => e.attachments),
+                            [undefined, undefined]
+                        );
+                    },
+                    COMBINATIONS.filter((x) => x.era === '2.5')
+                ));
+
             await test('sio 54: order, of text and binary, also across an upgrade', () =>
                 each(async (x) => {
                     const c = backend.case().on('x', echo);
