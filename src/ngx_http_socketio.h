@@ -26,7 +26,14 @@
 #define NGX_HTTP_SOCKETIO_EIO3       0x0001
 #define NGX_HTTP_SOCKETIO_EIO4       0x0002
 
+/*
+ * Levels of nesting that clients may use, and backends: what a client sent may
+ * come back within more, and must not spoil an answer that is also for others
+ */
+
 #define NGX_HTTP_SOCKETIO_JSON_DEPTH     64
+#define NGX_HTTP_SOCKETIO_COMMAND_DEPTH  256
+
 #define NGX_HTTP_SOCKETIO_HANDSHAKE_MAX  4096
 #define NGX_HTTP_SOCKETIO_DATA_MAX       4096
 #define NGX_HTTP_SOCKETIO_NAME_MAX       1024   /* namespace, room */

@@ -75,7 +75,7 @@ ngx_http_socketio_set_json(ngx_http_request_t *r, ngx_str_t *value,
     ngx_str_null(value);
 
     if (p == last
-        || ngx_socketio_json_check(p, last, NGX_HTTP_SOCKETIO_JSON_DEPTH)
+        || ngx_socketio_json_check(p, last, NGX_HTTP_SOCKETIO_COMMAND_DEPTH)
            != NGX_OK)
     {
         return NGX_OK;
@@ -197,7 +197,7 @@ ngx_http_socketio_set_is_json(u_char *p, u_char *last)
         return 0;
     }
 
-    return ngx_socketio_json_check(p, last, NGX_HTTP_SOCKETIO_JSON_DEPTH)
+    return ngx_socketio_json_check(p, last, NGX_HTTP_SOCKETIO_COMMAND_DEPTH)
            == NGX_OK;
 }
 

@@ -168,6 +168,16 @@ is((raw($count, path => '/open', headers => { 'X-Real-IP' =>
     '203.0.113.7' }))[0], 200, 'open: from anywhere');
 is((raw($count, path => '/closed'))[0], 403, 'open: but allow and deny stand');
 
+# Nesting: 256 levels, of which the command itself is one.
+sub nested ($n) {
+    return '{"sid":"nobody","event":"x","args":' . '[' x $n . ']' x $n . '}';
+}
+my ($deep_status, $deep_body) = raw(nested(255));
+ok(from_json($deep_body)->{ok}, '256 levels') or diag $deep_body;
+($deep_status, $deep_body) = raw(nested(256));
+is(from_json($deep_body)->{error}, 'too_deep', '257 levels are refused');
+is($deep_status, 400, 'with a status');
+
 # A hundred in one array, by each form.
 my @many = map { +{ sid => $id, event => "m$_" } } 1 .. 100;
 raw(to_json(\@many));

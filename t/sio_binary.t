@@ -108,6 +108,32 @@ is($ws->frame->{payload}, 'p', 'sio 88: ping in between answered');
 is_deeply([$ws->collect(2)], ['451-["echo",' . ph(0) . ']', 'bBw=='],
     'sio 88: heartbeats between header and attachment');
 
+# A text frame may hold base64, as in a payload.
+$ws = ws();
+$ws->send('452-["echo",' . ph(0) . ',' . ph(1) . ']', 'bAQID', \"\xff");
+is_deeply([$ws->collect(3)], ['452-["echo",' . ph(0) . ',' . ph(1) . ']',
+    'bAQID', 'b/w=='], 'an attachment as text on a websocket');
+
+# As deep as JSON may be, and a backend may wrap it.
+for my $deep (62, 63) {
+    my $args = '{"a":' x $deep . ph(1) . '}' x $deep . ',' . ph(0);
+    echoes('sio 74: in the 64th level', '452-', $args, ["\1", "\2"])
+        if $deep == 62;
+    closes('a 65th level', "452-[\"m\",$args]") if $deep == 63;
+    $args =~ s/"num":1/"num":2/;
+    closes("sio 75: level $deep, num 2 of 2", "452-[\"m\",$args]");
+}
+
+# An ack that nobody asked for, in pieces, by both workers.
+$p = poll();
+ok($p->send('462-99[' . ph(0) . ',' . ph(1) . ']'), 'sio 64, 82: a header');
+for my $w (0, 1) {
+    $p->{post} = $t->connect_to_worker($w);
+    ok($p->send(\"\1"), "sio 64, 82: an attachment, worker $w");
+}
+$p->send('42["echo","next"]');
+is($p->next_packet, '42["echo","next"]', 'sio 64, 82: consumed');
+
 $p = poll();
 $p->send('451-["echo",' . ph(0) . ']');
 $ws = $t->websocket(sid => $p->{sid}, worker => 0);

@@ -395,7 +395,7 @@ ngx_http_socketio_publish_invalid(ngx_http_socketio_publish_t *publish,
 {
     if (rc == NGX_DECLINED) {
         publish->command.error = "too_deep";
-        publish->command.message = "more than 64 levels of nesting";
+        publish->command.message = "more than 256 levels of nesting";
 
     } else {
         publish->command.error = "bad_json";

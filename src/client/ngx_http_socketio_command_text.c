@@ -52,7 +52,7 @@ ngx_http_socketio_commands_init(ngx_http_socketio_commands_t *commands,
 
         if (eol != NULL
             && ngx_socketio_json_space(eol, last) != last
-            && ngx_socketio_json_check(p, eol, NGX_HTTP_SOCKETIO_JSON_DEPTH)
+            && ngx_socketio_json_check(p, eol, NGX_HTTP_SOCKETIO_COMMAND_DEPTH)
                == NGX_OK)
         {
             commands->form = NGX_HTTP_SOCKETIO_COMMANDS_LINES;
@@ -60,7 +60,7 @@ ngx_http_socketio_commands_init(ngx_http_socketio_commands_t *commands,
         }
     }
 
-    rc = ngx_socketio_json_check(p, last, NGX_HTTP_SOCKETIO_JSON_DEPTH);
+    rc = ngx_socketio_json_check(p, last, NGX_HTTP_SOCKETIO_COMMAND_DEPTH);
 
     if (rc != NGX_OK) {
         return rc;
@@ -144,7 +144,7 @@ ngx_http_socketio_commands_line(ngx_http_socketio_commands_t *commands,
     text->len = (eol != NULL ? eol : commands->last) - text->data;
 
     rc = ngx_socketio_json_check(text->data, text->data + text->len,
-                                 NGX_HTTP_SOCKETIO_JSON_DEPTH);
+                                 NGX_HTTP_SOCKETIO_COMMAND_DEPTH);
     if (rc != NGX_OK) {
         return rc;
     }

@@ -456,7 +456,7 @@ ngx_http_socketio_result_fail(ngx_http_socketio_batch_t *batch,
 
     if (answer->complete
         && ngx_socketio_json_check(answer->body.data, last,
-                                   NGX_HTTP_SOCKETIO_JSON_DEPTH)
+                                   NGX_HTTP_SOCKETIO_COMMAND_DEPTH)
            == NGX_OK)
     {
         ngx_str_set(&path, "message");

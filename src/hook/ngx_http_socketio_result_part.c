@@ -49,7 +49,7 @@ ngx_http_socketio_result_part(ngx_http_socketio_batch_t *batch,
 
             if (*p != '{'
                 || ngx_socketio_json_check(p, eol,
-                                           NGX_HTTP_SOCKETIO_JSON_DEPTH)
+                                           NGX_HTTP_SOCKETIO_COMMAND_DEPTH)
                    != NGX_OK)
             {
                 batch->whole = 1;
