@@ -8,7 +8,8 @@
  * Walks over the sockets of a target, in many holds: each socket once, whatever
  * happens between the holds, and no more work than there are members.  Fails
  * if a hold begins at the head of a list again, if an upgrade or another walk
- * makes one of its sockets come twice or not at all.
+ * makes one of its sockets come twice or not at all, if a room that is made
+ * anew comes under its name again, or if a hold copies too much.
  */
 
 
@@ -24,6 +25,7 @@ static uint8_t              met[MEMBERS];
 static uint32_t             first;          /* sid of the first session */
 static ngx_uint_t           holds;
 static ngx_uint_t           upgraded;
+static ngx_socketio_scan_t *lost;
 
 
 /* polling, in "/", each second in "half"; no walk through the zone for each */
@@ -273,9 +275,6 @@ unrest(ngx_uint_t hold)
 
 /* the members at the place of the walk, and around it, are gone */
 
-static ngx_socketio_scan_t  *lost;
-
-
 static void
 lose(ngx_uint_t hold)
 {
@@ -405,12 +404,249 @@ test_count(void)
 }
 
 
+/* socket i joins, or leaves */
+
+static void
+change(ngx_uint_t i, ngx_socketio_do_e what, char *room)
+{
+    char                   text[NGX_SOCKETIO_SOCKET_TEXT + 1];
+    ngx_uint_t             count;
+    ngx_socketio_name_t    name;
+    ngx_socketio_word_t    word;
+    ngx_socketio_socket_t *socket;
+    ngx_socketio_target_t  t;
+
+    socket = ngx_socketio_rec(&zones[1], sockets[i].ref);
+    ngx_socketio_socket_text((u_char *) text, &sockets[i], socket->secret);
+    text[NGX_SOCKETIO_SOCKET_TEXT] = '\0';
+    target_of(&t, "/", &word, text);
+    name_of(&name, room);
+
+    must(ngx_socketio_select(&zones[1], &t, what, &name, 1, 1000, NULL, 0,
+                             &count)
+         == NGX_OK && count == 1);
+}
+
+
+/* all names are "room N": how often each is among those of this hold */
+
+static void
+named(u_char *p, u_char *last)
+{
+    ngx_str_t  name;
+
+    while (ngx_socketio_fetch_name(&p, last, &name) == NGX_OK) {
+        if (name.len == 8) {
+            must(ngx_strncmp(name.data, "room ", 5) == 0);
+            met[100 * (name.data[5] - 48) + 10 * (name.data[6] - 48)
+                + name.data[7] - 48]++;
+        }
+    }
+}
+
+
+/* Between holds, all rooms are left and joined again, in another order. */
+
+static void
+test_rooms(ngx_uint_t all)
+{
+    char                         room[16];
+    ngx_int_t                    rc;
+    ngx_uint_t                   i, k;
+    ngx_socketio_word_t          word;
+    ngx_socketio_target_t        t;
+    static ngx_socketio_fetch_t  fetch;
+
+    begin(200);
+    crowd(600);
+    stub_unlocking = NULL;
+    ngx_memzero(met, sizeof(met));
+
+    for (i = 0; i < 600; i++) {
+        sprintf(room, "room %03u", (unsigned) i);
+        change(i, NGX_SOCKETIO_DO_JOIN, room);
+    }
+
+    target_of(&t, "/", &word, all ? NULL : "r");
+    ngx_socketio_fetch_init(&fetch, &zones[1], &t, 0);
+    holds = 0;
+
+    do {
+        stub_unlocking = unlocking;
+        rc = ngx_socketio_fetch_rooms(&fetch);
+        stub_unlocking = NULL;
+        named(fetch.buf, fetch.buf + fetch.len);
+        must(fetch.len <= NGX_SOCKETIO_FETCH_BYTES);
+        holds++;
+
+        for (i = 0; i < 600 && holds == 1; i++) {
+            k = 599 - i;
+            sprintf(room, "room %03u", (unsigned) k);
+
+            if (k % 2) {
+                change(k, NGX_SOCKETIO_DO_LEAVE, room);
+            }
+        }
+
+        for (i = 0; i < 600 && holds == 1; i++) {
+            k = 599 - i;
+            sprintf(room, "room %03u", (unsigned) k);
+            change(k, NGX_SOCKETIO_DO_JOIN, room);
+        }
+    } while (rc == NGX_AGAIN);
+
+    ngx_socketio_fetch_free(&fetch);
+
+    for (k = 1, i = 0; i < 600; i++) {
+        k &= (met[i] == 1 || (met[i] == 0 && i % 2));
+    }
+
+    ok(rc == NGX_OK && holds > 1 && k, "rooms of %s: each once, %u holds",
+       all ? "all" : "a room", (unsigned) holds);
+    ok(end(), "nothing is left");
+}
+
+
+/* what is copied in a hold, of sockets that have much, or very much */
+
+static void
+test_bytes(void)
+{
+    char                         name[1001];
+    ngx_int_t                    rc;
+    ngx_str_t                    data;
+    ngx_uint_t                   i, n, big, most;
+    ngx_socketio_word_t          word;
+    ngx_socketio_target_t        t;
+    static u_char                bytes[4096];
+    static ngx_socketio_fetch_t  fetch;
+
+    begin(400);
+    crowd(100);
+    stub_unlocking = NULL;
+    data.data = bytes;
+    data.len = sizeof(bytes);
+    ngx_memset(bytes, 'd', sizeof(bytes));
+
+    for (i = 0; i < 100; i += 3) {
+        must(ngx_socketio_set_data(&zones[1], &sockets[i], &data) == NGX_OK);
+    }
+
+    /* sprintf of the number makes the names differ */
+
+    for (i = 0; i < 100; i++) {
+        ngx_memset(name, 'n', 1000);
+        name[1000] = '\0';
+        name[sprintf(name, "%u", (unsigned) i)] = '.';
+        change(50, NGX_SOCKETIO_DO_JOIN, name);
+    }
+
+    target_of(&t, "/", &word, NULL);
+    ngx_socketio_fetch_init(&fetch, &zones[1], &t,
+                            NGX_SOCKETIO_FETCH_DATA|NGX_SOCKETIO_FETCH_ROOMS);
+    n = 0;
+    big = 0;
+    most = 0;
+
+    do {
+        rc = ngx_socketio_fetch_sockets(&fetch);
+
+        for (i = 0; i < fetch.n; i++) {
+            n++;
+            must(fetch.found[i].data.len
+                 == (number(fetch.found[i].socket.ref) % 3 ? 0 : 4096));
+            big += (fetch.found[i].rooms.len > 100000);
+        }
+
+        if (fetch.n != 1) {
+            most = ngx_max(most, fetch.len);
+        }
+    } while (rc == NGX_AGAIN);
+
+    ngx_socketio_fetch_free(&fetch);
+
+    ok(rc == NGX_OK && n == 100 && big == 1, "all, also who has much");
+    ok(most > 4096 && most <= NGX_SOCKETIO_FETCH_BYTES,
+       "%u bytes a hold, of more than one", (unsigned) most);
+    stub_unlocking = unlocking;
+    ok(end(), "nothing is left");
+}
+
+
+/* what clients of revision 3 call their sockets, and those of 4 must not */
+
+static void
+test_words(ngx_uint_t revision)
+{
+    char                   text[40];
+    ngx_uint_t             i;
+    ngx_socketio_id_t      id, socket, found;
+    ngx_socketio_word_t    word;
+    ngx_socketio_open_t    o;
+    ngx_socketio_name_t    nsp;
+
+    static struct {
+        char        *before;
+        char        *nsp;
+        ngx_uint_t   ok;
+    } cases[] = {
+        { "", "/", 1 },
+        { "", "/custom", 1 },               /* of clients 1.x */
+        { "/custom#", "/custom", 1 },
+        { "/#", "/", 1 },
+        { "/custom#", "/", 0 },
+        { "/#", "/custom", 0 },
+        { "/custo#", "/custom", 0 },
+        { "#", "/", 0 },
+        { "", "/other", 0 },
+        { "/other#", "/other", 0 },
+        { "x", "/", 0 }
+    };
+
+    begin(50);
+    must(ngx_socketio_slot_claim(&zones[1], 0) == NGX_OK);
+    ngx_memzero(&o, sizeof(o));
+    o.transport = NGX_SOCKETIO_EIO_POLLING;
+    o.key.revision = revision;
+    id = open_with(&zones[1], &o);
+    connect_socket(&zones[1], &id, "/", NULL);
+    socket = connect_socket(&zones[1], &id, "/custom", NULL);
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        strcpy(text, cases[i].before);
+        text[strlen(text)
+             + ngx_socketio_base64url_encode((u_char *) text + strlen(text),
+                                             o.key.sid, NGX_SOCKETIO_SID)]
+            = '\0';
+        word_of(&word, text);
+        name_of(&nsp, cases[i].nsp);
+
+        ok((ngx_socketio_word_socket(&zones[1], &nsp, &word, &found) == NGX_OK)
+           == (cases[i].ok && revision == 3), "sio 23: revision %u: \"%s\", %s",
+           (unsigned) revision, cases[i].before, cases[i].nsp);
+    }
+
+    word_of(&word, text + 1);
+    name_of(&nsp, "/custom");
+    must(ngx_socketio_word_socket(&zones[1], &nsp, &word, &found)
+         == (revision == 3 ? NGX_OK : NGX_DECLINED));
+    ok(revision != 3 || (found.ref == socket.ref && found.gen == socket.gen),
+       "that very socket");
+    ok(end(), "nothing is left");
+}
+
+
 int
 main(void)
 {
     test_linear();
     test_unrest();
     test_count();
+    test_rooms(0);
+    test_rooms(1);
+    test_bytes();
+    test_words(3);
+    test_words(4);
 
     return tap_done();
 }
