@@ -545,6 +545,7 @@ model_partial(model_session_t *s, ngx_socketio_incoming_t *in,
     s->parts = in->attachments;
     s->partial = serial;
     s->partial_ack = in->ack;
+    s->partial_kind = in->kind;
     s->partial_socket = m;
 }
 
@@ -682,7 +683,10 @@ model_op_attachment(model_worker_t *w, model_session_t *s)
         return;
     }
 
-    must(rc == NGX_OK && s->missing && max >= sizeof(data));
+    /* what is dropped takes no room */
+
+    must(rc == NGX_OK && s->missing);
+    must(max >= sizeof(data) || s->partial_kind == NGX_SOCKETIO_EVENT_DROPPED);
 
     m = s->partial_socket;
 

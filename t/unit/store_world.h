@@ -101,6 +101,7 @@ typedef struct {
     ngx_uint_t               partial;       /* payload */
     ngx_uint_t               parts;         /* attachments of it */
     uint64_t                 partial_ack;   /* as in an incoming */
+    ngx_uint_t               partial_kind;
     model_socket_t          *partial_socket;
     ngx_socketio_id_t        id;
     ngx_socketio_key_t       key;
