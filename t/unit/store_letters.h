@@ -25,8 +25,13 @@ model_deliver(model_worker_t *w, model_local_t *local,
         return;
     }
 
+    if (local->session->id.gen != local->id.gen) {
+        /* others have it closed, of which this worker does not know yet */
+        must(w->robbed);
+        return;
+    }
+
     model_receive(local->session, node->message, local->session->open);
-    (void) w;
 }
 
 
