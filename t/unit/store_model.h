@@ -606,7 +606,7 @@ model_step(void)
     }
 
     s = &model_sessions[model_choose(MODEL_SESSIONS)];
-    n = model_choose(108);
+    n = model_choose(112);
 
     if (n < 3 || (!s->used && n < 40)) {
         model_op_open(w);
@@ -646,7 +646,7 @@ model_step(void)
     } else if (n == 52) {
         model_op_get_end();
 
-    } else if (n >= 104) {
+    } else if (n >= 108) {
         model_op_wait();
 
     } else if (n < 54) {
