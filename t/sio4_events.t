@@ -10,7 +10,7 @@ use v5.36;
 use lib 't/lib';
 use utf8;
 use Test::More;
-use Test::SocketIO qw/eventually/;
+use Test::SocketIO qw/eventually to_json/;
 use Test::SocketIO::Backend qw/echo/;
 use MIME::Base64 qw/encode_base64/;
 
@@ -95,7 +95,7 @@ for my $kind (sort keys %kinds) {
         0x7f, 0x80, 0x7ff, 0x800, 0xd7ff, 0xe000, 0xfffd, 0xffff, 0x10000,
         0x10ffff) . '"');
     $echo->('sio 44: what was escaped stays so',
-        '"\u00e9\ud83d\ude00\ud800\n\\\\é"');
+        '"\u00e9\ud83d\ude00\n\\\\é"');
     $echo->('sio 45: a separator of the other revision', '"a\u001eb"');
     $echo->('numbers as they are', '1e400,-0,0.10,12345678901234567890,1E+2');
     $echo->('what looks like a packet', '"42[\\"x\\"]","1:1","b4AQ=="');
@@ -197,7 +197,7 @@ for my $kind (sort keys %kinds) {
     my @e;
     eventually(sub { @names < (@e = grep { $_->{sid} eq $s->{id} }
         $b->events('event')) });
-    is_deeply([map { $_->{event} } @e], [@names, 'bin'],
+    is(to_json([map { $_->{event} } @e]), to_json([map { "$_" } @names, 'bin']),
         "sio 46, 47: names, $kind");
     is_deeply($e[-1]{attachments}, ['AAT/'], "sio 85, 86: bytes, $kind");
     is_deeply([map { $_->{seq} } @e], [1 .. @e], "in order, $kind");

@@ -157,12 +157,28 @@ for my $how (qw/websocket polling/) {
     is(to_json([map { [@$_{qw/event args ack/}] } grep { $_->{nsp} eq '/' } @e]),
         '[["unanswered",[],false],["unanswered",[],true],["a",["b"],false],'
             . '["ack",[],true],["x",[1,"2",{"3":[true]}],false],["x",[],true],'
-            . '[7,["n"],false],["ack",[],true]]',
+            . '["7",["n"],false],["ack",[],true]]',
         "sio 40, 57: the hook sees name, arguments and ack of each, $how");
     my $custom = first(sub { $_->{nsp} eq '/custom' && $of{$_->{sid}} }, 'event');
     is(to_json([@$custom{qw/event args ack/}]), '["y",[null],true]',
         "sio 57: of each namespace, $how");
 }
+
+# Halves of surrogate pairs: this backend's parser, too, refuses all of a text
+# that has one in it.
+for my $s (ws(), poll()) {
+    $s->send('42["a\ud83d",{"\ude00b":"\ud83d\ude00"}]', '42["next"]');
+    my $e = first(sub { $_->{sid} eq $s->{id} }, 'event');
+    is_deeply([@{$e // {}}{qw/event args/}],
+        ["a\x{fffd}", [{ "\x{fffd}b" => "\x{1f600}" }]],
+        'sio 44: half a surrogate pair is U+FFFD');
+}
+my $half = $t->websocket(query => '&case=half');
+$half->open_packet;
+$half->send('40{"token":"\ud83d"}');
+like($half->next_packet, qr/^40/, 'sio 19: also in auth');
+is(first(sub { $_->{sid} eq $b->socket('half') }, 'connect')
+    ->{handshake}{auth}{token}, "\x{fffd}", 'sio 19: as the backend sees it');
 
 # Disconnects.
 for my $s (ws(), poll()) {

@@ -171,7 +171,9 @@ ngx_http_socketio_event_failed(ngx_uint_t outcome)
 
 /*
  * Line breaks are white space in JSON text that was checked, and would end
- * the line for a backend that reads by lines.
+ * the line for a backend that reads by lines.  Half a surrogate pair would
+ * cost all that share the request their answers, if the backend's parser is
+ * one of those that refuse it.
  */
 
 static ngx_int_t
@@ -187,6 +189,8 @@ ngx_http_socketio_event_body(ngx_http_socketio_event_t *event,
             *p = ' ';
         }
     }
+
+    ngx_socketio_json_mend(body->data, last);
 
     if (event->type == NGX_SOCKETIO_ENTRY_CONNECT) {
         return NGX_OK;

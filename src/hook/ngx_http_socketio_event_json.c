@@ -29,6 +29,8 @@ static void ngx_http_socketio_event_put_connect(
     ngx_http_socketio_event_out_t *out, ngx_http_socketio_event_t *event);
 static void ngx_http_socketio_event_put_ack(
     ngx_http_socketio_event_out_t *out, ngx_http_socketio_event_t *event);
+static void ngx_http_socketio_event_put_name(
+    ngx_http_socketio_event_out_t *out, ngx_http_socketio_event_t *event);
 static void ngx_http_socketio_event_put_base64(
     ngx_http_socketio_event_out_t *out, ngx_str_t *bytes);
 static void ngx_http_socketio_event_put_message(
@@ -106,8 +108,7 @@ ngx_http_socketio_event_json(u_char *p, ngx_http_socketio_event_t *event)
         }
 
         ngx_http_socketio_event_put_text(&out, ",\"event\":");
-        ngx_http_socketio_event_put(&out, event->event.data,
-                                    event->event.len);
+        ngx_http_socketio_event_put_name(&out, event);
         ngx_http_socketio_event_put_text(&out, ",\"args\":[");
         ngx_http_socketio_event_put(&out, event->args.data, event->args.len);
 
@@ -224,6 +225,21 @@ ngx_http_socketio_event_put_ack(ngx_http_socketio_event_out_t *out,
     if (event->binary) {
         ngx_http_socketio_event_put_text(out, ",\"attachments\":");
         ngx_http_socketio_event_put_attachments(out, event);
+    }
+}
+
+
+/* a number may be a name (socket.io, 4); typed backends expect a string */
+
+static void
+ngx_http_socketio_event_put_name(ngx_http_socketio_event_out_t *out,
+    ngx_http_socketio_event_t *event)
+{
+    if (event->event.data[0] == '"') {
+        ngx_http_socketio_event_put(out, event->event.data, event->event.len);
+
+    } else {
+        ngx_http_socketio_event_put_quoted(out, &event->event);
     }
 }
 

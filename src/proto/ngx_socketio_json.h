@@ -62,6 +62,12 @@ u_char *ngx_socketio_json_skip(u_char *p, u_char *last);
 ngx_int_t ngx_socketio_json_string(u_char *dst, size_t *len, u_char *p,
     u_char *last);
 
+/*
+ * Half a surrogate pair, which JSON can spell and UTF-8 cannot, becomes
+ * \ufffd: many parsers refuse it, and with it all that is in the same text.
+ */
+void ngx_socketio_json_mend(u_char *p, u_char *last);
+
 /* the value of 4 hexadecimal digits; above 0xffff if they are none */
 uint32_t ngx_socketio_json_hex4(u_char *p, u_char *last);
 

@@ -26,6 +26,7 @@
 
 
 static void fuzz_valid(u_char *p, u_char *last, ngx_str_t *path);
+static void fuzz_mend(u_char *p, size_t len);
 static void fuzz_any(u_char *p, u_char *last, ngx_str_t *path);
 static void fuzz_escape(u_char *p, size_t len);
 static void fuzz_ascii(u_char *token, size_t len, u_char *p, size_t size);
@@ -64,6 +65,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (rc == NGX_OK) {
         must(ngx_socketio_json_check(text, text + len, depth + 1) == NGX_OK);
         fuzz_valid(text, text + len, &path);
+        fuzz_mend(text, len);
 
         /* whole text ends with a bracket: no beginning is valid */
 
@@ -122,6 +124,37 @@ fuzz_valid(u_char *p, u_char *last, ngx_str_t *path)
 
     fuzz_escape(text, len);
     free(text);
+}
+
+
+/* what is mended is valid, and says what decoding made of it before */
+
+static void
+fuzz_mend(u_char *p, size_t len)
+{
+    size_t   n, m;
+    u_char  *text, *was, *is;
+
+    text = malloc(len);
+    was = malloc(len);
+    is = malloc(len);
+    must(text != NULL && was != NULL && is != NULL);
+
+    memcpy(text, p, len);
+    ngx_socketio_json_mend(text, text + len);
+
+    must(ngx_socketio_json_check(text, text + len,
+                                 NGX_SOCKETIO_JSON_MAX_DEPTH)
+         == NGX_OK);
+
+    if (ngx_socketio_json_string(was, &n, p, p + len) == NGX_OK) {
+        must(ngx_socketio_json_string(is, &m, text, text + len) == NGX_OK);
+        must(n == m && memcmp(was, is, n) == 0);
+    }
+
+    free(text);
+    free(was);
+    free(is);
 }
 
 

@@ -514,6 +514,43 @@ test_pick(void)
 
 
 static void
+test_mend(void)
+{
+    size_t         i, len;
+    u_char        *p;
+    static struct {
+        const char  *text;
+        const char  *mended;
+    } t[] = {
+        { "\"plain\"", NULL }, { "\"\"", NULL }, { "1", NULL }, { "", NULL },
+        { "[\"\\ud83d\\ude00\",\"\\uDBFF\\uDFFF\"]", NULL },
+        { "\"\\\\ud83d\"", NULL }, { "\"\\u00e9\\n\\ufffd\"", NULL },
+        { "\"\\ud83d\"", "\"\\ufffd\"" },
+        { "\"\\uD83D\"", "\"\\ufffd\"" },
+        { "\"\\ude00\"", "\"\\ufffd\"" },
+        { "\"\\ude00\\ud83d\"", "\"\\ufffd\\ufffd\"" },
+        { "\"\\ud83d\\ud83d\\ude00\"", "\"\\ufffd\\ud83d\\ude00\"" },
+        { "\"\\ud83d\\u0041\"", "\"\\ufffd\\u0041\"" },
+        { "\"\\ud83d\\nude00\"", "\"\\ufffd\\nude00\"" },
+        { "\"\\ud83dxude00\"", "\"\\ufffdxude00\"" },
+        { "\"\\\\\\udfff\\\"\"", "\"\\\\\\ufffd\\\"\"" },
+        { "{\"\\ud83d\":\"\\ude00\"}", "{\"\\ufffd\":\"\\ufffd\"}" }
+    };
+
+    for (i = 0; i < nelts(t); i++) {
+        len = strlen(t[i].text);
+        p = tap_copy(t[i].text, len);
+        ngx_socketio_json_mend(p, p + len);
+
+        ok(memcmp(p, t[i].mended ? t[i].mended : t[i].text, len) == 0,
+           "mend %zu", i);
+
+        free(p);
+    }
+}
+
+
+static void
 test_number(void)
 {
     size_t         i;
@@ -546,6 +583,7 @@ main(void)
     test_escape();
     test_ascii();
     test_pick();
+    test_mend();
     test_number();
 
     return tap_done();
