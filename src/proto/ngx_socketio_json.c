@@ -11,6 +11,8 @@
 #include "proto/ngx_socketio_utf8.h"
 
 
+static ngx_int_t ngx_socketio_json_walk(u_char **pos, u_char *last,
+    ngx_uint_t depth);
 static u_char *ngx_socketio_json_scan_name(u_char *p, u_char *last);
 static u_char *ngx_socketio_json_scan_scalar(u_char *p, u_char *last);
 static u_char *ngx_socketio_json_scan_string(u_char *p, u_char *last);
@@ -22,8 +24,50 @@ static u_char *ngx_socketio_json_skip_string(u_char *p, u_char *last);
 ngx_int_t
 ngx_socketio_json_check(u_char *p, u_char *last, ngx_uint_t depth)
 {
-    u_char                    ch, object;
-    uint32_t                  utf8;
+    uint32_t  utf8;
+
+    utf8 = 0;
+
+    if (ngx_socketio_utf8_check(&utf8, p, last) != NGX_OK || utf8 != 0) {
+        return NGX_ERROR;
+    }
+
+    return ngx_socketio_json_walk(&p, last, depth);
+}
+
+
+u_char *
+ngx_socketio_json_where(u_char *p, u_char *last)
+{
+    u_char    *pos, *bad;
+    uint32_t   utf8;
+
+    utf8 = 0;
+
+    for (bad = p; bad < last; bad++) {
+        if (ngx_socketio_utf8_check(&utf8, bad, bad + 1) != NGX_OK) {
+            break;
+        }
+    }
+
+    pos = p;
+
+    if (ngx_socketio_json_walk(&pos, bad, NGX_SOCKETIO_JSON_MAX_DEPTH)
+        != NGX_OK)
+    {
+        return pos;
+    }
+
+    return (bad < last || utf8 != 0) ? bad : NULL;
+}
+
+
+/* but for UTF-8; *pos becomes the token, or the end, where it is no JSON */
+
+static ngx_int_t
+ngx_socketio_json_walk(u_char **pos, u_char *last, ngx_uint_t depth)
+{
+    u_char                   *p, ch, object;
     ngx_uint_t                level;
     ngx_socketio_json_bits_t  objects;
     enum {
@@ -34,11 +78,7 @@ ngx_socketio_json_check(u_char *p, u_char *last, ngx_uint_t depth)
         sw_after_value
     } state;
 
-    utf8 = 0;
-
-    if (ngx_socketio_utf8_check(&utf8, p, last) != NGX_OK || utf8 != 0) {
-        return NGX_ERROR;
-    }
+    p = *pos;
 
     /* a bit for every open container, set if it is an object */
 
@@ -51,6 +91,7 @@ ngx_socketio_json_check(u_char *p, u_char *last, ngx_uint_t depth)
 
     for ( ;; ) {
         p = ngx_socketio_json_space(p, last);
+        *pos = p;
 
         if (p == last) {
             break;

@@ -40,6 +40,12 @@ typedef u_char  ngx_socketio_json_bits_t[NGX_SOCKETIO_JSON_MAX_DEPTH / 8];
 ngx_int_t ngx_socketio_json_check(u_char *p, u_char *last, ngx_uint_t depth);
 
 /*
+ * Of text that is not JSON, the first token that cannot be there, or the byte
+ * that is not UTF-8, or last if more was expected; NULL: it is JSON.
+ */
+u_char *ngx_socketio_json_where(u_char *p, u_char *last);
+
+/*
  * All below expect text that ngx_socketio_json_check() passed, or a span of
  * it.  With other text the result is unspecified, but nothing outside of
  * p..last is ever read.

@@ -60,6 +60,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     rc = ngx_socketio_json_check(text, text + len, depth);
 
+    must((ngx_socketio_json_where(text, text + len) == NULL)
+         == (ngx_socketio_json_check(text, text + len,
+                                     NGX_SOCKETIO_JSON_MAX_DEPTH)
+             == NGX_OK));
+
     must(rc == NGX_OK || rc == NGX_ERROR || rc == NGX_DECLINED);
 
     if (rc == NGX_OK) {

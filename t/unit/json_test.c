@@ -573,10 +573,55 @@ test_number(void)
 }
 
 
+static void
+test_where(void)
+{
+    size_t       i, len;
+    u_char      *p, *where;
+
+    static struct {
+        const char  *text;
+        int          at;            /* -1: it is JSON */
+    } cases[] = {
+        { "{\"a\":1}", -1 },
+        { " [1,2] ", -1 },
+        { "", 0 },
+        { "  ", 2 },
+        { "{", 1 },
+        { "{\"a\":1", 6 },
+        { "{\"a\" 1}", 1 },
+        { "{\"a\":nope}", 5 },
+        { "{\"a\":1,}", 7 },
+        { "[1,2}", 4 },
+        { "[1]x", 3 },
+        { "{} {}", 3 },
+        { "[\"abc", 1 },
+        { "[\"a\xff\"]", 1 },
+        { "[1, \xff]", 4 },
+        { "[1]\xc3", 3 }
+    };
+
+    for (i = 0; i < nelts(cases); i++) {
+        len = strlen(cases[i].text);
+        p = tap_copy(cases[i].text, len);
+        where = ngx_socketio_json_where(p, p + len);
+
+        ok(cases[i].at == -1 ? where == NULL : where == p + cases[i].at,
+           "where it is no JSON: %u", (unsigned) i);
+        ok((where == NULL)
+           == (ngx_socketio_json_check(p, p + len, 64) == NGX_OK),
+           "if it is none");
+
+        free(p);
+    }
+}
+
+
 int
 main(void)
 {
     test_check();
+    test_where();
     test_depth();
     test_skip();
     test_string();
