@@ -104,6 +104,21 @@ for my $bad ('', '{', 'nope', '{"all":true,"event":"x"', '7', '"x"',
         && length($e->{message} // ''), 'says why');
 }
 
+for (['{"all":true,"event":x}', 20], ['  [1,2', 4], ['{"a":1} x', 8],
+    ["\n{\"a\":\"\xff\"}", 5], ['{"all":true}x' . "\n{}", 12])
+{
+    my ($text, $offset) = @$_;
+    is(from_json((raw($text))[1])->{offset}, $offset, "offset of $text");
+}
+is_deeply(from_json((raw('[7]'))[1]),
+    [{ ok => JSON::PP::false, error => 'bad_json', message => 'not an object',
+       index => 0 }], 'no offset in what is JSON');
+is(from_json((split /\n/, (raw("{\"op\":\"count\",\"all\":true}\n {\"a\":}\n"))
+    [1])[1])->{offset}, 5, 'in a line');
+(undef, $body) = raw('[{"op":"nope"},{"op":"count","all":true},{"a":1}]');
+is_deeply([map { [@$_{qw/error index/}] } @{from_json($body)}],
+    [['bad_op', 0], [undef, undef], ['bad_op', 2]], 'index');
+
 my %bad = (
     no_target => { event => 'x' },
     bad_op => { op => 'nope', all => \1 },
@@ -158,7 +173,7 @@ is((raw($count, headers => { Origin => 'null' }))[0], 403,
 is((raw($count, path => '/bearer'))[0], 401, 'bearer: without');
 is((raw($count, path => '/bearer', headers => { Authorization =>
     "Bearer $_" }))[0], 401, "bearer: $_")
-    for 'wrong', 'first-ke', 'first-keyy', '';
+    for 'wrong', 'first-ke', 'first-keyy', 'first-keyfirst-key', 'second-kez', '';
 is((raw($count, path => '/bearer', headers => { Authorization =>
     'Basic first-key' }))[0], 401, 'bearer: other scheme');
 is((raw($count, path => '/bearer', headers => { Authorization =>

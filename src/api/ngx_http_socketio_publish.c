@@ -4,67 +4,53 @@
  */
 
 
+/*
+ * A publish request while it runs.  One thing at a time is waited for: its
+ * turn, more of the body, room for results, or a command that goes on; while
+ * one of them is, nothing of the body is run, and of it no more is read than
+ * a piece.  So neither side needs more memory the longer a body is.
+ */
+
+
 #include "api/ngx_http_socketio_access.h"
 #include "api/ngx_http_socketio_publish.h"
-#include "client/ngx_http_socketio_command.h"
+#include "api/ngx_http_socketio_publish_internal.h"
 #include "client/ngx_http_socketio_header.h"
 #include "delivery/ngx_socketio_worker.h"
-#include "proto/ngx_socketio_json.h"
 
 
-#define NGX_HTTP_SOCKETIO_PUBLISH_BUF    16384
 #define NGX_HTTP_SOCKETIO_PUBLISH_SLICE  100    /* commands at a time */
+#define NGX_HTTP_SOCKETIO_PUBLISH_STEP   10     /* one of a command's counts */
 
 
-/* a body of commands while they run; in the pool of the request */
-
-typedef struct {
-    ngx_http_request_t             *request;
-    ngx_http_socketio_command_t     command;
-    ngx_http_socketio_commands_t    commands;
-    ngx_uint_t                      n;          /* results so far */
-
-    ngx_event_t                     event;      /* the next slice */
-    unsigned                        more:1;     /* a command goes on */
-    unsigned                        open:1;     /* its result is begun */
-
-    ngx_uint_t                      status;
-    ngx_chain_t                    *out;
-    ngx_chain_t                   **last;
-    ngx_buf_t                      *buf;        /* NULL: none yet */
-    off_t                           size;
-} ngx_http_socketio_publish_t;
-
-
-static void ngx_http_socketio_publish_body(ngx_http_request_t *r);
-static ngx_int_t ngx_http_socketio_publish_text(ngx_http_request_t *r,
-    ngx_str_t *text);
-static ngx_int_t ngx_http_socketio_publish_start(
-    ngx_http_socketio_publish_t *publish);
-static void ngx_http_socketio_publish_resume(ngx_event_t *ev);
+static void ngx_http_socketio_publish_start(ngx_http_request_t *r);
+static ngx_http_socketio_publish_t *ngx_http_socketio_publish_create(
+    ngx_http_request_t *r);
+static ngx_http_socketio_publish_t *ngx_http_socketio_publish_of(
+    ngx_http_request_t *r);
 static void ngx_http_socketio_publish_cleanup(void *data);
-static ngx_int_t ngx_http_socketio_publish_slice(
+
+static void ngx_http_socketio_publish_turn(ngx_event_t *ev);
+static void ngx_http_socketio_publish_readable(ngx_http_request_t *r);
+static void ngx_http_socketio_publish_write_event(ngx_http_request_t *r);
+static void ngx_http_socketio_publish_wake(void *data);
+
+static void ngx_http_socketio_publish_go(ngx_http_socketio_publish_t *publish);
+static ngx_int_t ngx_http_socketio_publish_next(
     ngx_http_socketio_publish_t *publish);
-static ngx_int_t ngx_http_socketio_publish_run(
+static ngx_int_t ngx_http_socketio_publish_ran(
+    ngx_http_socketio_publish_t *publish, ngx_int_t rc);
+static ngx_int_t ngx_http_socketio_publish_on(
+    ngx_http_socketio_publish_t *publish);
+static ngx_int_t ngx_http_socketio_publish_none(
     ngx_http_socketio_publish_t *publish, ngx_int_t rc, ngx_str_t *text);
-static void ngx_http_socketio_publish_invalid(
-    ngx_http_socketio_publish_t *publish, ngx_int_t rc, char *message);
-static ngx_int_t ngx_http_socketio_publish_member(void *data, u_char *p,
-    size_t len);
-static ngx_int_t ngx_http_socketio_publish_begin(
-    ngx_http_socketio_publish_t *publish);
-static ngx_int_t ngx_http_socketio_publish_result(
-    ngx_http_socketio_publish_t *publish);
-static ngx_int_t ngx_http_socketio_publish_write(
-    ngx_http_socketio_publish_t *publish, u_char *p, size_t len);
-static ngx_int_t ngx_http_socketio_publish_refuse(
-    ngx_http_socketio_publish_t *publish, ngx_uint_t status);
-static ngx_int_t ngx_http_socketio_publish_send(
-    ngx_http_socketio_publish_t *publish);
+static ngx_int_t ngx_http_socketio_publish_broken(
+    ngx_http_socketio_publish_t *publish, ngx_int_t status);
+static ngx_int_t ngx_http_socketio_publish_end(
+    ngx_http_socketio_publish_t *publish, ngx_int_t rc);
 
 
 static ngx_str_t  ngx_http_socketio_publish_post = ngx_string("POST");
-static ngx_str_t  ngx_http_socketio_publish_second = ngx_string("1");
 
 
 ngx_int_t
@@ -107,7 +93,9 @@ ngx_http_socketio_publish_handler(ngx_http_request_t *r)
         return NGX_HTTP_UNSUPPORTED_MEDIA_TYPE;
     }
 
-    rc = ngx_http_read_client_request_body(r, ngx_http_socketio_publish_body);
+    r->request_body_no_buffering = 1;
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_socketio_publish_start);
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
         return rc;
@@ -118,163 +106,98 @@ ngx_http_socketio_publish_handler(ngx_http_request_t *r)
 
 
 static void
-ngx_http_socketio_publish_body(ngx_http_request_t *r)
+ngx_http_socketio_publish_start(ngx_http_request_t *r)
 {
-    ngx_int_t                      rc;
-    ngx_str_t                      text;
-    ngx_http_socketio_publish_t   *publish;
-    ngx_http_socketio_loc_conf_t  *conf;
+    ngx_int_t                     rc;
+    ngx_http_socketio_publish_t  *publish;
 
-    publish = ngx_pcalloc(r->pool, sizeof(ngx_http_socketio_publish_t));
+    publish = ngx_http_socketio_publish_create(r);
 
-    if (publish == NULL
-        || ngx_http_socketio_publish_text(r, &text) != NGX_OK)
-    {
+    if (publish == NULL) {
         ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
         return;
     }
 
+    ngx_http_socketio_publish_input(publish);
+
+    r->write_event_handler = ngx_http_socketio_publish_write_event;
+
+    if (ngx_socketio_worker_ready(publish->command.zone) != NGX_OK) {
+        rc = ngx_http_socketio_publish_error(publish, "busy",
+                                             "this worker is not ready");
+        if (rc == NGX_OK) {
+            rc = ngx_http_socketio_publish_finish(publish);
+        }
+
+        ngx_http_finalize_request(r, rc);
+        return;
+    }
+
+    ngx_http_socketio_publish_go(publish);
+}
+
+
+static ngx_http_socketio_publish_t *
+ngx_http_socketio_publish_create(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t            *cln;
+    ngx_http_socketio_publish_t   *publish;
+    ngx_http_socketio_loc_conf_t  *conf;
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_socketio_publish_t));
+
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    publish = cln->data;
+    ngx_memzero(publish, sizeof(ngx_http_socketio_publish_t));
+
+    cln->handler = ngx_http_socketio_publish_cleanup;
+
     conf = ngx_http_get_module_loc_conf(r, ngx_http_socketio_module);
 
     publish->request = r;
+    publish->offset = -1;
     publish->status = NGX_HTTP_OK;
     publish->last = &publish->out;
+
+    publish->event.handler = ngx_http_socketio_publish_turn;
+    publish->event.data = publish;
+    publish->event.log = r->connection->log;
+
     publish->command.zone = conf->publish->data;
     publish->command.log = r->connection->log;
     publish->command.max_rooms = conf->max_rooms;
     publish->command.max_attachments = conf->max_attachments;
     publish->command.max_acks = conf->max_acks;
-    publish->command.write = ngx_http_socketio_publish_member;
+    publish->command.write = ngx_http_socketio_publish_part;
+    publish->command.wake = ngx_http_socketio_publish_wake;
     publish->command.data = publish;
 
-    if (ngx_socketio_worker_ready(publish->command.zone) != NGX_OK) {
-        publish->command.error = "busy";
-        publish->command.message = "this worker is not ready";
-
-        rc = ngx_http_socketio_publish_refuse(publish,
-                                              NGX_HTTP_SERVICE_UNAVAILABLE);
-        ngx_http_finalize_request(r, rc);
-        return;
-    }
-
-    rc = ngx_http_socketio_commands_init(&publish->commands, text.data,
-                                         text.data + text.len);
-
-    if (rc == NGX_OK
-        && publish->commands.form == NGX_HTTP_SOCKETIO_COMMANDS_NONE)
-    {
-        rc = NGX_ERROR;
-    }
-
-    if (rc != NGX_OK) {
-        ngx_http_socketio_publish_invalid(publish, rc,
-                         "the body is not an object, an array or lines");
-
-        rc = ngx_http_socketio_publish_refuse(publish, NGX_HTTP_BAD_REQUEST);
-        ngx_http_finalize_request(r, rc);
-        return;
-    }
-
-    rc = ngx_http_socketio_publish_start(publish);
-
-    if (rc != NGX_DONE) {
-        ngx_http_finalize_request(r, rc);
-    }
+    return publish;
 }
 
 
-/* the body in one piece, wherever nginx has put it */
+/* the module's ctx is that of "socketio" locations, which variables look at */
 
-static ngx_int_t
-ngx_http_socketio_publish_text(ngx_http_request_t *r, ngx_str_t *text)
+static ngx_http_socketio_publish_t *
+ngx_http_socketio_publish_of(ngx_http_request_t *r)
 {
-    off_t         len;
-    u_char       *p;
-    size_t        size;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
+    ngx_pool_cleanup_t           *cln;
+    ngx_http_socketio_publish_t  *publish;
 
-    ngx_str_null(text);
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+        publish = cln->data;
 
-    if (r->request_body == NULL || r->request_body->bufs == NULL) {
-        return NGX_OK;
-    }
-
-    cl = r->request_body->bufs;
-
-    if (cl->next == NULL && ngx_buf_in_memory(cl->buf)) {
-        text->data = cl->buf->pos;
-        text->len = cl->buf->last - cl->buf->pos;
-        return NGX_OK;
-    }
-
-    for (len = 0; cl; cl = cl->next) {
-        len += ngx_buf_size(cl->buf);
-    }
-
-    p = ngx_palloc(r->pool, (size_t) len);
-
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    text->data = p;
-    text->len = (size_t) len;
-
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
-        b = cl->buf;
-        size = (size_t) ngx_buf_size(b);
-
-        if (ngx_buf_in_memory(b)) {
-            ngx_memcpy(p, b->pos, size);
-
-        } else if (size
-                   && ngx_read_file(b->file, p, size, b->file_pos)
-                      != (ssize_t) size)
+        if (cln->handler == ngx_http_socketio_publish_cleanup
+            && publish->request == r)
         {
-            return NGX_ERROR;
+            return publish;
         }
-
-        p += size;
     }
 
-    return NGX_OK;
-}
-
-
-/* NGX_DONE: more slices follow, the last one finalizes the request */
-
-static ngx_int_t
-ngx_http_socketio_publish_start(ngx_http_socketio_publish_t *publish)
-{
-    ngx_http_request_t  *r;
-    ngx_pool_cleanup_t  *cln;
-
-    r = publish->request;
-
-    if (publish->commands.form == NGX_HTTP_SOCKETIO_COMMANDS_ARRAY
-        && ngx_http_socketio_publish_write(publish, (u_char *) "[", 1)
-           != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    cln = ngx_pool_cleanup_add(r->pool, 0);
-
-    if (cln == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    cln->handler = ngx_http_socketio_publish_cleanup;
-    cln->data = publish;
-
-    publish->event.handler = ngx_http_socketio_publish_resume;
-    publish->event.data = publish;
-    publish->event.log = r->connection->log;
-
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    return ngx_http_socketio_publish_slice(publish);
+    return NULL;
 }
 
 
@@ -283,18 +206,53 @@ ngx_http_socketio_publish_cleanup(void *data)
 {
     ngx_http_socketio_publish_t  *publish = data;
 
+    ngx_http_socketio_command_end(&publish->command);
+
     if (publish->event.posted) {
         ngx_delete_posted_event(&publish->event);
     }
+}
 
-    ngx_http_socketio_command_end(&publish->command);
+
+void
+ngx_http_socketio_publish_wait(ngx_http_socketio_publish_t *publish,
+    ngx_http_socketio_publish_e state)
+{
+    ngx_event_t         *rev;
+    ngx_http_request_t  *r;
+
+    r = publish->request;
+    publish->state = state;
+
+    switch (state) {
+
+    case NGX_HTTP_SOCKETIO_PUBLISH_READ:
+        r->read_event_handler = ngx_http_socketio_publish_readable;
+        return;
+
+    case NGX_HTTP_SOCKETIO_PUBLISH_WAKE:
+        /* it may take long, and be for nothing */
+        r->read_event_handler = ngx_http_test_reading;
+        break;
+
+    default:
+        r->read_event_handler = ngx_http_block_reading;
+        break;
+    }
+
+    /* the time that this takes is not the client's */
+
+    rev = r->connection->read;
+
+    if (rev->timer_set) {
+        ngx_del_timer(rev);
+    }
 }
 
 
 static void
-ngx_http_socketio_publish_resume(ngx_event_t *ev)
+ngx_http_socketio_publish_turn(ngx_event_t *ev)
 {
-    ngx_int_t                     rc;
     ngx_connection_t             *c;
     ngx_http_request_t           *r;
     ngx_http_socketio_publish_t  *publish;
@@ -305,281 +263,303 @@ ngx_http_socketio_publish_resume(ngx_event_t *ev)
 
     ngx_http_set_log_request(c->log, r);
 
-    rc = ngx_http_socketio_publish_slice(publish);
+    ngx_http_socketio_publish_go(publish);
+    ngx_http_run_posted_requests(c);
+}
 
-    if (rc != NGX_DONE) {
+
+static void
+ngx_http_socketio_publish_readable(ngx_http_request_t *r)
+{
+    ngx_http_socketio_publish_go(ngx_http_socketio_publish_of(r));
+}
+
+
+static void
+ngx_http_socketio_publish_write_event(ngx_http_request_t *r)
+{
+    ngx_int_t                     rc;
+    ngx_http_socketio_publish_t  *publish;
+
+    publish = ngx_http_socketio_publish_of(r);
+
+    rc = ngx_http_socketio_publish_writable(publish);
+
+    if (rc == NGX_AGAIN) {
+        return;
+    }
+
+    if (rc != NGX_OK) {
         ngx_http_finalize_request(r, rc);
-        ngx_http_run_posted_requests(c);
+        return;
+    }
+
+    if (publish->state == NGX_HTTP_SOCKETIO_PUBLISH_WRITE) {
+        ngx_http_socketio_publish_go(publish);
+    }
+}
+
+
+/* command.wake: the command must not be called from here */
+
+static void
+ngx_http_socketio_publish_wake(void *data)
+{
+    ngx_http_socketio_publish_t  *publish = data;
+
+    publish->woken = 1;
+
+    if (publish->state == NGX_HTTP_SOCKETIO_PUBLISH_WAKE) {
+        ngx_http_socketio_publish_wait(publish,
+                                       NGX_HTTP_SOCKETIO_PUBLISH_TURN);
+        ngx_post_event(&publish->event, &ngx_posted_events);
+    }
+}
+
+
+/* may finalize the request; this worker's others get their turn in between */
+
+static void
+ngx_http_socketio_publish_go(ngx_http_socketio_publish_t *publish)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  i;
+
+    rc = NGX_OK;
+
+    for (i = 0; i < NGX_HTTP_SOCKETIO_PUBLISH_SLICE && rc == NGX_OK; i++) {
+
+        if (publish->busy
+            || publish->pending >= NGX_HTTP_SOCKETIO_PUBLISH_BUF)
+        {
+            rc = ngx_http_socketio_publish_flush(publish);
+
+            if (rc == NGX_AGAIN) {
+                return;
+            }
+
+            if (rc != NGX_OK) {
+                rc = ngx_http_socketio_publish_end(publish, rc);
+                break;
+            }
+        }
+
+        rc = ngx_http_socketio_publish_next(publish);
+
+        if (publish->command.run) {
+            i += NGX_HTTP_SOCKETIO_PUBLISH_STEP;
+        }
+    }
+
+    switch (rc) {
+
+    case NGX_OK:
+        ngx_http_socketio_publish_wait(publish,
+                                       NGX_HTTP_SOCKETIO_PUBLISH_TURN);
+        ngx_post_event(&publish->event, &ngx_posted_next_events);
+        return;
+
+    case NGX_AGAIN:
+        return;
+
+    default: /* NGX_DONE */
+        ngx_http_finalize_request(publish->request, publish->rc);
+        return;
     }
 }
 
 
 /*
- * This worker's other connections get their turn between two slices.
- * NGX_DONE: another one follows; else what the request is finalized with,
- * NGX_AGAIN included.
+ * One command, or a step of it.  NGX_OK: go on; NGX_AGAIN: not before the
+ * next event; NGX_DONE: publish->rc is what the request is finalized with.
  */
 
 static ngx_int_t
-ngx_http_socketio_publish_slice(ngx_http_socketio_publish_t *publish)
+ngx_http_socketio_publish_next(ngx_http_socketio_publish_t *publish)
 {
-    ngx_int_t   rc;
-    ngx_str_t   text;
-    ngx_uint_t  i;
+    ngx_int_t  rc;
+    ngx_str_t  text;
 
-    for (i = 0; i < NGX_HTTP_SOCKETIO_PUBLISH_SLICE; i++) {
+    publish->woken = 0;
 
-        if (!publish->more) {
-            rc = ngx_http_socketio_commands_next(&publish->commands, &text);
-
-            if (rc == NGX_DONE) {
-                return ngx_http_socketio_publish_send(publish);
-            }
-
-            publish->open = 0;
-            rc = ngx_http_socketio_publish_run(publish, rc, &text);
-
-        } else {
-            rc = ngx_http_socketio_command_more(&publish->command);
-        }
-
-        publish->more = (rc == NGX_AGAIN);
-
-        if (publish->more) {
-            continue;
-        }
-
-        if (rc == NGX_ERROR
-            || ngx_http_socketio_publish_result(publish) != NGX_OK)
-        {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        if (publish->commands.form == NGX_HTTP_SOCKETIO_COMMANDS_OBJECT) {
-
-            if (rc == NGX_DECLINED) {
-                publish->status = NGX_HTTP_BAD_REQUEST;
-
-            } else if (rc == NGX_BUSY) {
-                publish->status = NGX_HTTP_SERVICE_UNAVAILABLE;
-            }
-        }
-
-        publish->n++;
+    if (publish->command.run) {
+        rc = ngx_http_socketio_command_more(&publish->command);
+        return ngx_http_socketio_publish_ran(publish, rc);
     }
 
-    ngx_post_event(&publish->event, &ngx_posted_next_events);
+    for ( ;; ) {
+        rc = ngx_socketio_commands_next(&publish->commands, &text);
 
-    return NGX_DONE;
+        if (rc != NGX_AGAIN) {
+            break;
+        }
+
+        rc = ngx_http_socketio_publish_read(publish);
+
+        if (rc == NGX_AGAIN) {
+            ngx_http_socketio_publish_wait(publish,
+                                           NGX_HTTP_SOCKETIO_PUBLISH_READ);
+
+            rc = ngx_http_socketio_publish_flush(publish);
+
+            return (rc == NGX_OK || rc == NGX_AGAIN)
+                   ? NGX_AGAIN : ngx_http_socketio_publish_end(publish, rc);
+        }
+
+        if (rc != NGX_OK) {
+            return ngx_http_socketio_publish_broken(publish, rc);
+        }
+    }
+
+    if (publish->commands.form == NGX_SOCKETIO_COMMANDS_NONE) {
+        return ngx_http_socketio_publish_none(publish, rc, &text);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_socketio_command_text(&publish->command, &text);
+        return ngx_http_socketio_publish_ran(publish, rc);
+    }
+
+    if (rc != NGX_DONE) {
+        rc = ngx_http_socketio_publish_invalid(publish, rc, &text,
+                                               "not an object");
+
+        return (rc == NGX_OK) ? NGX_OK
+                              : ngx_http_socketio_publish_end(publish, rc);
+    }
+
+    return ngx_http_socketio_publish_end(publish,
+                                    ngx_http_socketio_publish_finish(publish));
 }
 
+
+/* codes of ngx_http_socketio_command_text() to those of ..._next() */
 
 static ngx_int_t
-ngx_http_socketio_publish_run(ngx_http_socketio_publish_t *publish,
-    ngx_int_t rc, ngx_str_t *text)
+ngx_http_socketio_publish_ran(ngx_http_socketio_publish_t *publish,
+    ngx_int_t rc)
 {
-    if (rc != NGX_OK) {
-        ngx_http_socketio_publish_invalid(publish, rc, "not an object");
-        return NGX_DECLINED;
-    }
+    switch (rc) {
 
-    return ngx_http_socketio_command_text(&publish->command, text);
-}
+    case NGX_AGAIN:
+        return ngx_http_socketio_publish_on(publish);
 
+    case NGX_ERROR:
+        break;
 
-/* what does not reach a command: NGX_ERROR or NGX_DECLINED of a parser */
-
-static void
-ngx_http_socketio_publish_invalid(ngx_http_socketio_publish_t *publish,
-    ngx_int_t rc, char *message)
-{
-    if (rc == NGX_DECLINED) {
-        publish->command.error = "too_deep";
-        publish->command.message = "more than 256 levels of nesting";
-
-    } else {
-        publish->command.error = "bad_json";
-        publish->command.message = message;
-    }
-}
-
-
-/* members of the result, as a command finds them */
-
-static ngx_int_t
-ngx_http_socketio_publish_member(void *data, u_char *p, size_t len)
-{
-    ngx_http_socketio_publish_t  *publish = data;
-
-    if (!publish->open
-        && ngx_http_socketio_publish_begin(publish) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_socketio_publish_write(publish, p, len);
-}
-
-
-static ngx_int_t
-ngx_http_socketio_publish_begin(ngx_http_socketio_publish_t *publish)
-{
-    u_char      *p, buf[128];
-    ngx_uint_t   array;
-
-    array = (publish->commands.form == NGX_HTTP_SOCKETIO_COMMANDS_ARRAY);
-    publish->open = 1;
-
-    p = ngx_slprintf(buf, buf + sizeof(buf), "%s{\"ok\":true,\"op\":\"%s\"",
-                     (array && publish->n) ? "," : "", publish->command.op);
-
-    return ngx_http_socketio_publish_write(publish, buf, p - buf);
-}
-
-
-static ngx_int_t
-ngx_http_socketio_publish_result(ngx_http_socketio_publish_t *publish)
-{
-    u_char                        *p, buf[512];
-    ngx_uint_t                     array;
-    ngx_http_socketio_command_t   *command;
-
-    command = &publish->command;
-    array = (publish->commands.form == NGX_HTTP_SOCKETIO_COMMANDS_ARRAY);
-    p = buf;
-
-    /* codes and messages are static and need no escaping */
-
-    if (command->error == NULL) {
-
-        if (!publish->open
-            && ngx_http_socketio_publish_begin(publish) != NGX_OK)
-        {
-            return NGX_ERROR;
+    default:
+        if (ngx_http_socketio_publish_result(publish) == NGX_OK) {
+            return NGX_OK;
         }
 
-        p = ngx_slprintf(p, buf + sizeof(buf), ",\"count\":%ui}",
-                         command->count);
-
-    } else {
-        p = ngx_slprintf(p, buf + sizeof(buf),
-                         "%s{\"ok\":false,\"error\":\"%s\",\"message\":\"%s\"",
-                         (array && publish->n) ? "," : "", command->error,
-                         command->message);
-
-        if (array) {
-            p = ngx_slprintf(p, buf + sizeof(buf), ",\"index\":%ui",
-                             publish->n);
-        }
-
-        p = ngx_slprintf(p, buf + sizeof(buf), "}");
+        break;
     }
 
-    if (publish->commands.form == NGX_HTTP_SOCKETIO_COMMANDS_LINES) {
-        p = ngx_slprintf(p, buf + sizeof(buf), "\n");
-    }
-
-    return ngx_http_socketio_publish_write(publish, buf, p - buf);
+    return ngx_http_socketio_publish_end(publish, NGX_ERROR);
 }
 
 
+/* a command goes on: if it waits, what is before it gets out */
+
 static ngx_int_t
-ngx_http_socketio_publish_write(ngx_http_socketio_publish_t *publish,
-    u_char *p, size_t len)
+ngx_http_socketio_publish_on(ngx_http_socketio_publish_t *publish)
 {
-    size_t        size;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
+    ngx_int_t  rc;
 
-    while (len) {
-        b = publish->buf;
+    if (publish->command.waits && !publish->woken) {
 
-        if (b == NULL || b->last == b->end) {
+        rc = ngx_http_socketio_publish_flush(publish);
 
-            /* most answers are one result */
-
-            b = ngx_create_temp_buf(publish->request->pool,
-                                    (b == NULL) ? 512
-                                              : NGX_HTTP_SOCKETIO_PUBLISH_BUF);
-            cl = ngx_alloc_chain_link(publish->request->pool);
-
-            if (b == NULL || cl == NULL) {
-                return NGX_ERROR;
-            }
-
-            cl->buf = b;
-            cl->next = NULL;
-
-            *publish->last = cl;
-            publish->last = &cl->next;
-            publish->buf = b;
+        if (rc != NGX_OK && rc != NGX_AGAIN) {
+            return ngx_http_socketio_publish_end(publish, rc);
         }
 
-        size = ngx_min(len, (size_t) (b->end - b->last));
-        b->last = ngx_cpymem(b->last, p, size);
-        publish->size += size;
-        p += size;
-        len -= size;
+        /* also if not all could be written: that goes on meanwhile */
+
+        ngx_http_socketio_publish_wait(publish,
+                                       NGX_HTTP_SOCKETIO_PUBLISH_WAKE);
+        return NGX_AGAIN;
     }
 
     return NGX_OK;
 }
 
 
-/* one error for the whole body: command->error */
+/* a body without a command, by what ngx_socketio_commands_next() said */
 
 static ngx_int_t
-ngx_http_socketio_publish_refuse(ngx_http_socketio_publish_t *publish,
-    ngx_uint_t status)
+ngx_http_socketio_publish_none(ngx_http_socketio_publish_t *publish,
+    ngx_int_t rc, ngx_str_t *text)
 {
-    publish->status = status;
-    publish->commands.form = NGX_HTTP_SOCKETIO_COMMANDS_NONE;
+    if (rc == NGX_ABORT) {
+        ngx_log_error(NGX_LOG_INFO, publish->request->connection->log, 0,
+                      "publish: a command of more than %uz bytes",
+                      publish->commands.max);
 
-    if (ngx_http_socketio_publish_result(publish) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return ngx_http_socketio_publish_end(publish,
+                                            NGX_HTTP_REQUEST_ENTITY_TOO_LARGE);
     }
 
-    return ngx_http_socketio_publish_send(publish);
+    rc = ngx_http_socketio_publish_invalid(publish, rc, text,
+                              "the body is not an object, an array or lines");
+    if (rc == NGX_OK) {
+        rc = ngx_http_socketio_publish_finish(publish);
+    }
+
+    return ngx_http_socketio_publish_end(publish, rc);
 }
 
 
+/* the body broke off: of lines those before have run, which is to be said */
+
 static ngx_int_t
-ngx_http_socketio_publish_send(ngx_http_socketio_publish_t *publish)
+ngx_http_socketio_publish_broken(ngx_http_socketio_publish_t *publish,
+    ngx_int_t status)
 {
-    ngx_int_t            rc;
-    ngx_http_request_t  *r;
+    ngx_int_t  rc;
 
-    r = publish->request;
-
-    if (publish->commands.form == NGX_HTTP_SOCKETIO_COMMANDS_ARRAY
-        && ngx_http_socketio_publish_write(publish, (u_char *) "]", 1)
-           != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (publish->request->connection->error || publish->n == 0) {
+        return ngx_http_socketio_publish_end(publish, status);
     }
 
-    if (publish->status == NGX_HTTP_SERVICE_UNAVAILABLE
-        && ngx_http_socketio_header_add(r, "Retry-After",
-                                        &ngx_http_socketio_publish_second)
-           == NULL)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    switch (status) {
+
+    case NGX_HTTP_REQUEST_ENTITY_TOO_LARGE:
+        rc = ngx_http_socketio_publish_error(publish, "too_large",
+                                          "more than client_max_body_size");
+        break;
+
+    case NGX_HTTP_REQUEST_TIME_OUT:
+        rc = ngx_http_socketio_publish_error(publish, "timeout",
+                               "nothing came for all of client_body_timeout");
+        break;
+
+    default:
+        rc = ngx_http_socketio_publish_error(publish, "bad_json",
+                                             "the body broke off");
     }
 
-    r->headers_out.status = publish->status;
-    r->headers_out.content_length_n = publish->size;
-    ngx_str_set(&r->headers_out.content_type, "application/json");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-    r->headers_out.content_type_lowcase = NULL;
-
-    publish->buf->last_buf = (r == r->main) ? 1 : 0;
-    publish->buf->last_in_chain = 1;
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
+    if (rc == NGX_OK) {
+        rc = ngx_http_socketio_publish_finish(publish);
     }
 
-    return ngx_http_output_filter(r, publish->out);
+    return ngx_http_socketio_publish_end(publish, rc);
+}
+
+
+/* always NGX_DONE */
+
+static ngx_int_t
+ngx_http_socketio_publish_end(ngx_http_socketio_publish_t *publish,
+    ngx_int_t rc)
+{
+    if (publish->request->header_sent) {
+        /* what is out cannot be taken back: the connection says it */
+        publish->rc = (rc >= NGX_HTTP_SPECIAL_RESPONSE) ? NGX_ERROR : rc;
+
+    } else {
+        publish->rc = (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
+    }
+
+    return NGX_DONE;
 }

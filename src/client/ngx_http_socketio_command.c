@@ -72,6 +72,8 @@ ngx_http_socketio_command_run(ngx_http_socketio_command_t *command,
     command->error = NULL;
     command->message = NULL;
     command->count = 0;
+    command->dup = 0;
+    command->waits = 0;
     command->run = NULL;
 
     pool = ngx_create_pool(NGX_HTTP_SOCKETIO_COMMAND_POOL, command->log);
@@ -124,6 +126,8 @@ ngx_http_socketio_command_goes_on(ngx_http_socketio_run_t *run, ngx_int_t rc)
 ngx_int_t
 ngx_http_socketio_command_more(ngx_http_socketio_command_t *command)
 {
+    command->waits = 0;
+
     return ngx_http_socketio_command_goes_on(command->run,
                                            command->run->more(command->run));
 }

@@ -89,6 +89,7 @@ typedef struct {
     char                           *message;    /* static text for people */
     ngx_uint_t                      count;
 
+    unsigned                        dup:1;  /* of the first one of its key */
     unsigned                        waits:1;    /* for wake(), if NGX_AGAIN */
     ngx_http_socketio_run_t        *run;    /* of a command that goes on */
 } ngx_http_socketio_command_t;
@@ -111,39 +112,6 @@ ngx_int_t ngx_http_socketio_command_text(ngx_http_socketio_command_t *command,
 ngx_int_t ngx_http_socketio_command_more(ngx_http_socketio_command_t *command);
 /* one that goes on is not wanted any more; may be called for any */
 void ngx_http_socketio_command_end(ngx_http_socketio_command_t *command);
-
-
-/* a text of commands: the forms are told apart by their bytes */
-
-typedef enum {
-    NGX_HTTP_SOCKETIO_COMMANDS_NONE = 0,
-    NGX_HTTP_SOCKETIO_COMMANDS_OBJECT,
-    NGX_HTTP_SOCKETIO_COMMANDS_ARRAY,
-    NGX_HTTP_SOCKETIO_COMMANDS_LINES
-} ngx_http_socketio_commands_e;
-
-
-typedef struct {
-    ngx_http_socketio_commands_e    form;
-    u_char                         *pos;
-    u_char                         *last;
-} ngx_http_socketio_commands_t;
-
-
-/*
- * The text must stay.  NGX_OK: see "form"; NGX_ERROR: not JSON, or neither an
- * object nor an array; NGX_DECLINED: nested too deep.  Of lines only the
- * first has been checked.
- */
-ngx_int_t ngx_http_socketio_commands_init(
-    ngx_http_socketio_commands_t *commands, u_char *p, u_char *last);
-/*
- * NGX_OK: *text is one for ngx_http_socketio_command_text(); NGX_ERROR, not
- * an object, or NGX_DECLINED, a line nested too deep: go on; NGX_DONE: no
- * more.
- */
-ngx_int_t ngx_http_socketio_commands_next(
-    ngx_http_socketio_commands_t *commands, ngx_str_t *text);
 
 
 #endif /* _NGX_HTTP_SOCKETIO_COMMAND_H_INCLUDED_ */

@@ -4,17 +4,13 @@
  */
 
 
-/*
- * Texts of commands, cut into objects, and objects made from them.
- */
+/* A command's text made an object of what steers. */
 
 
 #include "client/ngx_http_socketio_command_internal.h"
 #include "proto/ngx_socketio_json.h"
 
 
-static ngx_int_t ngx_http_socketio_commands_line(
-    ngx_http_socketio_commands_t *commands, ngx_str_t *text);
 static ngx_int_t ngx_http_socketio_command_load(json_t *object,
     ngx_str_t *text);
 static char *ngx_http_socketio_command_steering(u_char *p, u_char *last);
@@ -26,131 +22,6 @@ static char  *ngx_http_socketio_command_fields[] = {
     "op", "id", "nsp", "room", "in", "sid", "all", "except", "rooms",
     "volatile", "close", "ack", "timeout", "fields", "local", "compress", NULL
 };
-
-
-ngx_int_t
-ngx_http_socketio_commands_init(ngx_http_socketio_commands_t *commands,
-    u_char *p, u_char *last)
-{
-    u_char     *eol;
-    ngx_int_t   rc;
-
-    p = ngx_socketio_json_space(p, last);
-
-    commands->form = NGX_HTTP_SOCKETIO_COMMANDS_NONE;
-    commands->pos = p;
-    commands->last = last;
-
-    if (p == last) {
-        return NGX_OK;
-    }
-
-    if (*p == '{') {
-        eol = ngx_strlchr(p, last, '\n');
-
-        /* an object that ends on its first line while more lines follow */
-
-        if (eol != NULL
-            && ngx_socketio_json_space(eol, last) != last
-            && ngx_socketio_json_check(p, eol, NGX_HTTP_SOCKETIO_COMMAND_DEPTH)
-               == NGX_OK)
-        {
-            commands->form = NGX_HTTP_SOCKETIO_COMMANDS_LINES;
-            return NGX_OK;
-        }
-    }
-
-    rc = ngx_socketio_json_check(p, last, NGX_HTTP_SOCKETIO_COMMAND_DEPTH);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    switch (*p) {
-
-    case '{':
-        commands->form = NGX_HTTP_SOCKETIO_COMMANDS_OBJECT;
-        return NGX_OK;
-
-    case '[':
-        commands->form = NGX_HTTP_SOCKETIO_COMMANDS_ARRAY;
-        commands->pos = p + 1;
-        return NGX_OK;
-
-    default:
-        return NGX_ERROR;
-    }
-}
-
-
-ngx_int_t
-ngx_http_socketio_commands_next(ngx_http_socketio_commands_t *commands,
-    ngx_str_t *text)
-{
-    u_char  *p;
-
-    p = ngx_socketio_json_space(commands->pos, commands->last);
-
-    if (p < commands->last && *p == ','
-        && commands->form == NGX_HTTP_SOCKETIO_COMMANDS_ARRAY)
-    {
-        p = ngx_socketio_json_space(p + 1, commands->last);
-    }
-
-    commands->pos = p;
-
-    if (p == commands->last) {
-        return NGX_DONE;
-    }
-
-    text->data = p;
-
-    switch (commands->form) {
-
-    case NGX_HTTP_SOCKETIO_COMMANDS_LINES:
-        return ngx_http_socketio_commands_line(commands, text);
-
-    case NGX_HTTP_SOCKETIO_COMMANDS_ARRAY:
-
-        if (*p == ']') {
-            commands->pos = commands->last;
-            return NGX_DONE;
-        }
-
-        commands->pos = ngx_socketio_json_skip(p, commands->last);
-        break;
-
-    default: /* NGX_HTTP_SOCKETIO_COMMANDS_OBJECT */
-        commands->pos = commands->last;
-        break;
-    }
-
-    text->len = commands->pos - p;
-
-    return (*p == '{') ? NGX_OK : NGX_ERROR;
-}
-
-
-static ngx_int_t
-ngx_http_socketio_commands_line(ngx_http_socketio_commands_t *commands,
-    ngx_str_t *text)
-{
-    u_char     *eol;
-    ngx_int_t   rc;
-
-    eol = ngx_strlchr(text->data, commands->last, '\n');
-
-    commands->pos = (eol != NULL) ? eol + 1 : commands->last;
-    text->len = (eol != NULL ? eol : commands->last) - text->data;
-
-    rc = ngx_socketio_json_check(text->data, text->data + text->len,
-                                 NGX_HTTP_SOCKETIO_COMMAND_DEPTH);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    return (*text->data == '{') ? NGX_OK : NGX_ERROR;
-}
 
 
 ngx_int_t

@@ -7,6 +7,7 @@
 #include "hook/ngx_http_socketio_lane_internal.h"
 #include "store/ngx_socketio_bytes.h"
 #include "store/ngx_socketio_exchange.h"
+#include "proto/ngx_socketio_commands.h"
 #include "proto/ngx_socketio_json.h"
 
 
@@ -102,34 +103,34 @@ static ngx_int_t
 ngx_http_socketio_result_parse(ngx_http_socketio_batch_t *batch,
     ngx_str_t *body, ngx_array_t *texts, ngx_uint_t *bad)
 {
-    ngx_int_t                      rc;
-    ngx_str_t                      text, *t;
-    ngx_http_socketio_commands_t   commands;
+    ngx_int_t                 rc;
+    ngx_str_t                 text, *t;
+    ngx_socketio_commands_t   commands;
 
     if (ngx_array_init(texts, batch->pool, 8, sizeof(ngx_str_t)) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    if (batch->lines) {
-        commands.form = NGX_HTTP_SOCKETIO_COMMANDS_LINES;
-        commands.pos = body->data;
-        commands.last = body->data + body->len;
+    ngx_socketio_commands_init(&commands, body->data, body->data + body->len,
+                               NGX_HTTP_SOCKETIO_COMMAND_DEPTH);
 
-    } else if (ngx_http_socketio_commands_init(&commands, body->data,
-                                               body->data + body->len)
-               != NGX_OK)
-    {
-        return NGX_ERROR;
+    if (batch->lines) {
+        commands.form = NGX_SOCKETIO_COMMANDS_LINES;
     }
 
     for ( ;; ) {
-        rc = ngx_http_socketio_commands_next(&commands, &text);
+        rc = ngx_socketio_commands_next(&commands, &text);
 
         if (rc == NGX_DONE) {
             return NGX_OK;
         }
 
         if (rc != NGX_OK) {
+
+            if (commands.form == NGX_SOCKETIO_COMMANDS_NONE) {
+                return NGX_ERROR;
+            }
+
             (*bad)++;
             continue;
         }

@@ -13,6 +13,7 @@
 
 
 #include "hook/ngx_http_socketio_lane_internal.h"
+#include "proto/ngx_socketio_commands.h"
 #include "proto/ngx_socketio_json.h"
 
 
@@ -96,8 +97,8 @@ ngx_http_socketio_result_line(ngx_http_socketio_batch_t *batch,
     ngx_http_socketio_loc_conf_t *conf, ngx_str_t *text, ngx_str_t *held,
     ngx_uint_t lost)
 {
-    ngx_str_t                      line;
-    ngx_http_socketio_commands_t   commands;
+    ngx_str_t                 line;
+    ngx_socketio_commands_t   commands;
 
     if (!ngx_http_socketio_result_to_connect(text)) {
 
@@ -116,11 +117,11 @@ ngx_http_socketio_result_line(ngx_http_socketio_batch_t *batch,
         return 1;
     }
 
-    commands.form = NGX_HTTP_SOCKETIO_COMMANDS_LINES;
-    commands.pos = held->data;
-    commands.last = held->data + held->len;
+    ngx_socketio_commands_init(&commands, held->data, held->data + held->len,
+                               NGX_HTTP_SOCKETIO_COMMAND_DEPTH);
+    commands.form = NGX_SOCKETIO_COMMANDS_LINES;
 
-    while (ngx_http_socketio_commands_next(&commands, &line) == NGX_OK) {
+    while (ngx_socketio_commands_next(&commands, &line) == NGX_OK) {
         if (!ngx_http_socketio_result_to_connect(&line)) {
             (void) ngx_http_socketio_result_command(batch, conf, &line, lost);
         }
