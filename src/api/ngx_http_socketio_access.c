@@ -146,12 +146,18 @@ ngx_http_socketio_access_bearer(ngx_http_request_t *r, ngx_array_t *bearers)
 }
 
 
-/* takes as long as what was given is, whatever the key is */
+/*
+ * What was given alone decides how long this takes: each of its bytes meets
+ * one of the key, from the front again where that ends, and nothing branches
+ * on what either holds, nor divides by a length.  So time tells neither where
+ * they differ nor how long the key is; and the caller asks for all keys,
+ * whichever it was.
+ */
 
 static ngx_uint_t
 ngx_http_socketio_access_equal(ngx_str_t *given, ngx_str_t *key)
 {
-    size_t           i;
+    size_t           i, k;
     volatile size_t  differ;
 
     if (key->len == 0) {
@@ -160,8 +166,9 @@ ngx_http_socketio_access_equal(ngx_str_t *given, ngx_str_t *key)
 
     differ = given->len ^ key->len;
 
-    for (i = 0; i < given->len; i++) {
-        differ |= given->data[i] ^ key->data[i % key->len];
+    for (i = 0, k = 0; i < given->len; i++) {
+        differ |= given->data[i] ^ key->data[k++];
+        k &= (size_t) 0 - (k != key->len);
     }
 
     return differ == 0;
