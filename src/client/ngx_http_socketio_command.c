@@ -15,6 +15,10 @@
 #define NGX_HTTP_SOCKETIO_COMMAND_SIO      0x04
 #define NGX_HTTP_SOCKETIO_COMMAND_RAW      0x08
 
+/* "key" is looked at: what only looks may be repeated anyway, and an answer
+   to an event is its own */
+#define NGX_HTTP_SOCKETIO_COMMAND_KEY      0x10
+
 #define NGX_HTTP_SOCKETIO_COMMAND_POOL     4096
 
 
@@ -28,28 +32,36 @@ typedef struct {
 static ngx_int_t ngx_http_socketio_command_do(ngx_http_socketio_run_t *run);
 static ngx_http_socketio_command_op_t *ngx_http_socketio_command_op(
     ngx_http_socketio_run_t *run);
+static ngx_http_socketio_command_op_t *ngx_http_socketio_command_find(
+    const char *name);
 static ngx_int_t ngx_http_socketio_command_goes_on(
     ngx_http_socketio_run_t *run, ngx_int_t rc);
 
 
 static ngx_http_socketio_command_op_t  ngx_http_socketio_command_ops[] = {
-    { "emit", NGX_HTTP_SOCKETIO_COMMAND_BOTH|NGX_HTTP_SOCKETIO_COMMAND_SIO,
+    { "emit", NGX_HTTP_SOCKETIO_COMMAND_BOTH|NGX_HTTP_SOCKETIO_COMMAND_SIO
+      |NGX_HTTP_SOCKETIO_COMMAND_KEY,
       ngx_http_socketio_command_emit },
     { "ack", NGX_HTTP_SOCKETIO_COMMAND_HOOK|NGX_HTTP_SOCKETIO_COMMAND_SIO,
       ngx_http_socketio_command_ack },
-    { "send", NGX_HTTP_SOCKETIO_COMMAND_BOTH|NGX_HTTP_SOCKETIO_COMMAND_RAW,
+    { "send", NGX_HTTP_SOCKETIO_COMMAND_BOTH|NGX_HTTP_SOCKETIO_COMMAND_RAW
+      |NGX_HTTP_SOCKETIO_COMMAND_KEY,
       ngx_http_socketio_command_send },
     { "accept", NGX_HTTP_SOCKETIO_COMMAND_HOOK,
       ngx_http_socketio_command_accept },
     { "reject", NGX_HTTP_SOCKETIO_COMMAND_HOOK,
       ngx_http_socketio_command_reject },
-    { "join", NGX_HTTP_SOCKETIO_COMMAND_BOTH,
+    { "join", NGX_HTTP_SOCKETIO_COMMAND_BOTH
+      |NGX_HTTP_SOCKETIO_COMMAND_KEY,
       ngx_http_socketio_command_join },
-    { "leave", NGX_HTTP_SOCKETIO_COMMAND_BOTH,
+    { "leave", NGX_HTTP_SOCKETIO_COMMAND_BOTH
+      |NGX_HTTP_SOCKETIO_COMMAND_KEY,
       ngx_http_socketio_command_leave },
-    { "disconnect", NGX_HTTP_SOCKETIO_COMMAND_BOTH,
+    { "disconnect", NGX_HTTP_SOCKETIO_COMMAND_BOTH
+      |NGX_HTTP_SOCKETIO_COMMAND_KEY,
       ngx_http_socketio_command_disconnect },
-    { "data", NGX_HTTP_SOCKETIO_COMMAND_BOTH,
+    { "data", NGX_HTTP_SOCKETIO_COMMAND_BOTH
+      |NGX_HTTP_SOCKETIO_COMMAND_KEY,
       ngx_http_socketio_command_data },
     { "fetch", NGX_HTTP_SOCKETIO_COMMAND_PUBLISH,
       ngx_http_socketio_command_fetch },
@@ -113,6 +125,7 @@ ngx_http_socketio_command_goes_on(ngx_http_socketio_run_t *run, ngx_int_t rc)
         return NGX_AGAIN;
     }
 
+    ngx_http_socketio_command_key_end(run, rc);
     ngx_http_socketio_command_end(command);
 
     if (rc == NGX_BUSY && command->error == NULL) {
@@ -145,6 +158,9 @@ ngx_http_socketio_command_end(ngx_http_socketio_command_t *command)
     }
 
     command->run = NULL;
+
+    /* one that is given up has begun, and will not begin again */
+    ngx_http_socketio_command_key_end(run, NGX_OK);
 
     if (run->end) {
         run->end(run);
@@ -217,6 +233,14 @@ ngx_http_socketio_command_do(ngx_http_socketio_run_t *run)
                                    "op is for socketio_protocol socket.io");
     }
 
+    if (op->where & NGX_HTTP_SOCKETIO_COMMAND_KEY) {
+        rc = ngx_http_socketio_command_key(run);
+
+        if (rc != NGX_OK) {
+            return (rc == NGX_DONE) ? NGX_OK : rc;
+        }
+    }
+
     return op->run(run);
 }
 
@@ -232,12 +256,37 @@ ngx_http_socketio_command_raw(ngx_http_socketio_run_t *run)
 
 
 static ngx_http_socketio_command_op_t *
+ngx_http_socketio_command_find(const char *name)
+{
+    ngx_http_socketio_command_op_t  *op;
+
+    for (op = ngx_http_socketio_command_ops; op->name; op++) {
+        if (ngx_strcmp(name, op->name) == 0) {
+            return op;
+        }
+    }
+
+    return NULL;
+}
+
+
+char *
+ngx_http_socketio_command_op_name(u_char *text)
+{
+    ngx_http_socketio_command_op_t  *op;
+
+    op = ngx_http_socketio_command_find((const char *) text);
+
+    return op ? op->name : NULL;
+}
+
+
+static ngx_http_socketio_command_op_t *
 ngx_http_socketio_command_op(ngx_http_socketio_run_t *run)
 {
-    json_t                          *value;
-    const char                      *name;
-    ngx_str_t                        event;
-    ngx_http_socketio_command_op_t  *op;
+    json_t      *value;
+    const char  *name;
+    ngx_str_t    event;
 
     value = json_object_get(run->object, "op");
 
@@ -249,17 +298,7 @@ ngx_http_socketio_command_op(ngx_http_socketio_run_t *run)
         name = json_string_value(value);
     }
 
-    if (name == NULL) {
-        return NULL;
-    }
-
-    for (op = ngx_http_socketio_command_ops; op->name; op++) {
-        if (ngx_strcmp(name, op->name) == 0) {
-            return op;
-        }
-    }
-
-    return NULL;
+    return (name != NULL) ? ngx_http_socketio_command_find(name) : NULL;
 }
 
 

@@ -33,9 +33,11 @@ struct ngx_http_socketio_run_s {
     ngx_str_t                       nsp;
 
     ngx_socketio_target_t           target;
+    ngx_socketio_id_t               key;
 
     unsigned                        named:1;    /* it has an id */
     unsigned                        nobody:1;   /* valid, but nobody is there */
+    unsigned                        keyed:1;    /* "key" has been taken */
 
     u_char                          text[NGX_SOCKETIO_SOCKET_TEXT];
     u_char                          space[NGX_HTTP_SOCKETIO_NAME_MAX];
@@ -59,6 +61,17 @@ ngx_int_t ngx_http_socketio_command_run(ngx_http_socketio_command_t *command,
 /* always NGX_BUSY */
 ngx_int_t ngx_http_socketio_command_no_memory(
     ngx_http_socketio_command_t *command);
+/* that of an op, static; NULL: there is none */
+char *ngx_http_socketio_command_op_name(u_char *text);
+
+/*
+ * NGX_OK: run it; NGX_DONE: it ran before, the result is that one's; or
+ * NGX_DECLINED or NGX_BUSY with the error set
+ */
+ngx_int_t ngx_http_socketio_command_key(ngx_http_socketio_run_t *run);
+/* the command has ended with this code */
+void ngx_http_socketio_command_key_end(ngx_http_socketio_run_t *run,
+    ngx_int_t rc);
 
 
 /*

@@ -19,7 +19,7 @@ static char *ngx_http_socketio_command_steering(u_char *p, u_char *last);
 /* fields that are looked into; a tree of the others is not worth its memory */
 
 static char  *ngx_http_socketio_command_fields[] = {
-    "op", "id", "nsp", "room", "in", "sid", "all", "except", "rooms",
+    "op", "id", "key", "nsp", "room", "in", "sid", "all", "except", "rooms",
     "volatile", "close", "ack", "timeout", "fields", "local", "compress", NULL
 };
 

@@ -5,6 +5,7 @@
 
 
 #include "delivery/ngx_socketio_office.h"
+#include "store/ngx_socketio_key.h"
 #include "store/ngx_socketio_room.h"
 #include "store/ngx_socketio_session.h"
 
@@ -434,6 +435,7 @@ ngx_socketio_worker_tick(ngx_event_t *ev)
 
         ngx_socketio_office_run(zone->data);
         ngx_socketio_wheel_turn(zone, ngx_current_msec);
+        ngx_socketio_key_expire(zone, ngx_current_msec);
 
         if (sweep && ngx_socketio_worker_sweep(zone) == NGX_AGAIN) {
             ngx_socketio_swept = ngx_current_msec - NGX_SOCKETIO_TICK;

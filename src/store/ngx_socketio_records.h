@@ -27,6 +27,8 @@
 #define NGX_SOCKETIO_SECRET          7      /* random bytes of a socket's id */
 #define NGX_SOCKETIO_SOCKET_TEXT     20     /* base64url: ref, gen, secret */
 #define NGX_SOCKETIO_RING            128    /* bells a slot keeps */
+#define NGX_SOCKETIO_KEY_MAX         64     /* bytes of a command's key */
+#define NGX_SOCKETIO_KEY_OP          15     /* ... and name, with its 0 */
 
 
 /* connections of a session, each in some worker */
@@ -296,6 +298,28 @@ typedef struct {
     ngx_socketio_conn_t        conn;        /* who waits */
     uint8_t                    sending;     /* not everybody is told yet */
 } ngx_socketio_ack_t;
+
+
+enum {
+    NGX_SOCKETIO_KEY_RUNS = 0,              /* rec.kind of a key */
+    NGX_SOCKETIO_KEY_RAN
+};
+
+
+/* of a command, as given; found by its hash, forgotten by its deadline */
+
+typedef struct {
+    ngx_socketio_rec_t         rec;
+    uint64_t                   deadline;    /* ms: those before have less */
+    ngx_socketio_ref_t         next;
+    ngx_socketio_ref_t         prev;
+    ngx_socketio_ref_t         hash_next;
+    uint32_t                   hash;
+    uint32_t                   count;       /* the result of the command */
+    u_char                     op[NGX_SOCKETIO_KEY_OP];
+    uint8_t                    len;
+    u_char                     key[NGX_SOCKETIO_KEY_MAX];
+} ngx_socketio_keyed_t;
 
 
 struct ngx_socketio_slot_s {

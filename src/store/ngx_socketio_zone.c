@@ -33,6 +33,7 @@ uint16_t  ngx_socketio_record_sizes[NGX_SOCKETIO_TYPES] = {
     sizeof(ngx_socketio_message_t),
     sizeof(ngx_socketio_event_t),
     sizeof(ngx_socketio_ack_t),
+    sizeof(ngx_socketio_keyed_t),
     64, 128, 256, 512, 1024, 2048, 4096
 };
 
@@ -87,6 +88,9 @@ ngx_socketio_zone_layout(ngx_socketio_zone_t *zone, size_t size)
     p += sh->nbuckets * sizeof(ngx_socketio_ref_t);
 
     zone->rooms = (ngx_socketio_ref_t *) p;
+    p += sh->nbuckets * sizeof(ngx_socketio_ref_t);
+
+    zone->keys = (ngx_socketio_ref_t *) p;
     p += sh->nbuckets * sizeof(ngx_socketio_ref_t);
 
     p = ngx_align_ptr(p, 64);
@@ -145,7 +149,7 @@ ngx_socketio_zone_create(ngx_socketio_zone_t *zone, ngx_uint_t nslots)
     }
 
     if (size < nslots * sizeof(ngx_socketio_slot_t)
-               + 2 * sh->nbuckets * sizeof(ngx_socketio_ref_t)
+               + 3 * sh->nbuckets * sizeof(ngx_socketio_ref_t)
                + 32 * NGX_SOCKETIO_PAGE)
     {
         ngx_log_error(NGX_LOG_EMERG, zone->shm_zone->shm.log, 0,
@@ -184,6 +188,7 @@ ngx_socketio_zone_empty_locked(ngx_socketio_zone_t *zone)
 
     ngx_memzero(zone->sids, sh->nbuckets * sizeof(ngx_socketio_ref_t));
     ngx_memzero(zone->rooms, sh->nbuckets * sizeof(ngx_socketio_ref_t));
+    ngx_memzero(zone->keys, sh->nbuckets * sizeof(ngx_socketio_ref_t));
     ngx_memzero(zone->table, sh->npages * sizeof(ngx_socketio_page_t));
     ngx_memzero(sh->partial, sizeof(sh->partial));
     ngx_memzero(sh->nfree, sizeof(sh->nfree));
@@ -196,6 +201,9 @@ ngx_socketio_zone_empty_locked(ngx_socketio_zone_t *zone)
 
     sh->free_page = 1;
     sh->free_pages = sh->npages;
+
+    sh->key = sh->key_tail = 0;
+    sh->nkeys = 0;
 
     for (i = 0; i < sh->nslots; i++) {
         slot = &zone->slots[i];

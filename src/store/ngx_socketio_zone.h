@@ -27,7 +27,7 @@
 #include <ngx_core.h>
 
 
-#define NGX_SOCKETIO_LAYOUT          4      /* of everything in shared memory */
+#define NGX_SOCKETIO_LAYOUT          5      /* of everything in shared memory */
 #define NGX_SOCKETIO_PAGE            4096
 #define NGX_SOCKETIO_SLOTS_MAX       256
 #define NGX_SOCKETIO_WHEEL           1024   /* buckets of 10 ms: 10 s */
@@ -55,6 +55,7 @@ typedef enum {
     NGX_SOCKETIO_MESSAGE,
     NGX_SOCKETIO_EVENT,
     NGX_SOCKETIO_ACK,
+    NGX_SOCKETIO_KEY,
     NGX_SOCKETIO_BYTES,                     /* 7 sizes: 64, 128 ... 4096 */
     NGX_SOCKETIO_TYPES = NGX_SOCKETIO_BYTES + 7
 } ngx_socketio_type_e;
@@ -94,6 +95,7 @@ typedef struct {
     uint64_t                   messages;
     uint64_t                   full;        /* refused for lack of memory */
     uint64_t                   slow;        /* closed: send queue */
+    uint64_t                   forgotten;   /* keys, before their time */
     uint64_t                   emptied;
 } ngx_socketio_stats_t;
 
@@ -113,6 +115,10 @@ typedef struct {
     uint32_t                   free_page;   /* list, page number + 1 */
     uint32_t                   nslots;
     uint32_t                   nbuckets;    /* of each hash, a power of two */
+
+    ngx_socketio_ref_t         key;         /* the first to be forgotten */
+    ngx_socketio_ref_t         key_tail;
+    uint32_t                   nkeys;
 
     uint32_t                   partial[NGX_SOCKETIO_TYPES];
     uint32_t                   nfree[NGX_SOCKETIO_TYPES];
@@ -144,6 +150,7 @@ struct ngx_socketio_zone_s {                /* private to a process */
     ngx_socketio_slot_t       *slots;
     ngx_socketio_ref_t        *sids;
     ngx_socketio_ref_t        *rooms;
+    ngx_socketio_ref_t        *keys;
     ngx_socketio_page_t       *table;
     u_char                    *pages;
 

@@ -42,6 +42,7 @@
 #include "store/ngx_socketio_fetch.c"
 #include "store/ngx_socketio_select.c"
 #include "store/ngx_socketio_answer.c"
+#include "store/ngx_socketio_key.c"
 
 
 #define ZONE    ((size_t) 256 << 20)

@@ -651,6 +651,42 @@ check_hashes(void)
 
 
 static void
+check_keys(void)
+{
+    uint32_t               i, n;
+    uint64_t               deadline;
+    ngx_socketio_ref_t     ref, prev;
+    ngx_socketio_keyed_t  *keyed;
+
+    n = 0;
+    prev = 0;
+    deadline = 0;
+
+    for (ref = check_zone->sh->key; ref; prev = ref, ref = keyed->next) {
+        keyed = check_reach(ref, NGX_SOCKETIO_KEY);
+        must(keyed->prev == prev && keyed->deadline >= deadline);
+        must(keyed->len >= 1 && keyed->len <= NGX_SOCKETIO_KEY_MAX);
+        must(keyed->rec.kind <= NGX_SOCKETIO_KEY_RAN);
+        deadline = keyed->deadline;
+        n++;
+    }
+
+    must(prev == check_zone->sh->key_tail && n == check_zone->sh->nkeys);
+
+    for (i = 0; i < check_zone->sh->nbuckets; i++) {
+
+        for (ref = check_zone->keys[i]; ref; ref = keyed->hash_next) {
+            keyed = check_rec(ref, NGX_SOCKETIO_KEY);
+            must((keyed->hash & (check_zone->sh->nbuckets - 1)) == i);
+            must(n-- > 0);
+        }
+    }
+
+    must(n == 0);
+}
+
+
+static void
 check_slots(void)
 {
     size_t                   bytes;
@@ -800,6 +836,7 @@ check_all(ngx_socketio_zone_t *zone)
     check_sessions();
     check_acks();
     check_hashes();
+    check_keys();
     check_slots();
 
     free(check_seen);

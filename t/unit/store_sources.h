@@ -177,6 +177,7 @@ static ngx_uint_t  store_ack_hold = 3;
 #include "store/ngx_socketio_fetch.c"
 #include "store/ngx_socketio_select.c"
 #include "store/ngx_socketio_answer.c"
+#include "store/ngx_socketio_key.c"
 
 
 #endif /* _STORE_SOURCES_H_INCLUDED_ */
