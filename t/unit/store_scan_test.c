@@ -303,6 +303,35 @@ lose(ngx_uint_t hold)
 }
 
 
+/* they are upgraded, and so on the other list */
+
+static void
+shift(ngx_uint_t hold)
+{
+    ngx_uint_t              i, k;
+    ngx_socketio_id_t       ids[2];
+    ngx_socketio_member_t  *member;
+
+    ids[0] = lost->next;
+    ids[1] = lost->last;
+    stub_unlocking = NULL;
+
+    for (i = 0; i < 1 + hold % 2; i++) {
+        member = ngx_socketio_find_locked(&zones[1], NGX_SOCKETIO_MEMBER,
+                                          ids[i].ref, ids[i].gen);
+        must(member);
+        k = number(member->socket);
+
+        if (sessions[k].ref) {
+            upgrade(k);
+            sessions[k].ref = 0;
+        }
+    }
+
+    stub_unlocking = unlocking;
+}
+
+
 static void
 test_unrest(void)
 {
@@ -315,6 +344,10 @@ test_unrest(void)
     crowd(MEMBERS);
 
     target_of(&t, "/", in, "r");
+    lost = &scan;
+    walk(&scan, &t, NULL, shift);
+    ok(once() == MEMBERS, "its place is on the other list: each once");
+
     walk(&scan, &t, NULL, unrest);
     ok(once() == MEMBERS && upgraded > 100, "%u upgrades: each once",
        (unsigned) upgraded);
@@ -325,7 +358,6 @@ test_unrest(void)
     ok(once() == MEMBERS, "of a union, too");
 
     target_of(&t, "/", in, "r");
-    lost = &scan;
     walk(&scan, &t, NULL, lose);
     ok(once() == MEMBERS, "its place is gone: each once");
     ok(scan.steps <= 3 * MEMBERS, "its steps: %u", (unsigned) scan.steps);
