@@ -152,6 +152,9 @@ for my $case (['an unknown command', { op => 'nope' }],
         "$name: what is valid runs");
 }
 
+is(scalar(my @said = $t->log_lines(qr/a name is not a string/)), 1,
+    'what was run is not run again at the end');
+
 # Cut in the middle.
 ($ws) = connected();
 my $n = ask($b, $ws, { id => 5, once => 200, cut => 1 }, { event => 'a' },
@@ -179,6 +182,18 @@ is($new->next_packet, '42["echo"]', 'who is in stays, whatever is said then');
 is($new->next_packet, '44{"message":"no more"}',
     'nobody is let in by half an answer');
 ok($ws->silent(0.2), 'nor does what waited for it run');
+
+($ws, $new) = together('/socket.io/', { once => 200, cut => 1 },
+    { event => 'a' }, { event => 'b', args => ['x' x 1000] });
+like($new->next_packet, qr/^40\{/, 'accepted by the second answer');
+is_deeply([$ws->collect(2)], ['42["again"]', '42["again2"]'],
+    'nothing of the first is left');
+is(($t->publish({ op => 'count', room => 'again' }))[1]{count}, 1,
+    'from its beginning on');
+
+($ws, $new) = together('/socket.io/', { once => 204, cut => 1 },
+    { connect => 1, op => 'accept', rooms => 7 });
+like($new->next_packet, qr/^40\{/, 'nor is a mistake in the first');
 
 # No longer than it may take.
 for my $case (['/short/', qr/^44\{"message":"service unavailable"\}/],

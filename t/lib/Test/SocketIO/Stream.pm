@@ -13,7 +13,8 @@ package Test::SocketIO::Stream;
 #   { times, size }      so many lines of that size, to nobody
 #
 # Options: id (the client wants an ack), once => status (what a second request with
-# this event gets; 200: "again", "again2" and an ack), and those of reply().
+# this event gets; 200: "again", "again2" and an ack,
+# and a connect is put into the room "again"), and those of reply().
 
 use v5.36;
 
@@ -45,9 +46,12 @@ sub answer ($events, $req, $ctl) {
     my ($c) = grep { $_->{type} eq 'connect' } @$events;
 
     if ($o->{once} && $tries{$do->{id}}++) {
+        return undef if $o->{once} == 204;
         return reply(status => $o->{once},
             body => { message => 'no more' }) if $o->{once} != 200;
-        return [{ event => 'again', id => $do->{id} },
+        return [
+            $c ? { op => 'accept', id => $c->{id}, rooms => ['again'] } : (),
+            { event => 'again', id => $do->{id} },
             { op => 'ack', id => $do->{id}, args => ['again'] },
             { event => 'again2', id => $do->{id} }];
     }
