@@ -183,7 +183,7 @@ async function application(name) {
         /* in a batch alone, an empty answer would be a yes */
         await point('what a backend cannot read is not let in', async () => {
             const deep = JSON.parse('['.repeat(1200) + ']'.repeat(1200));
-            for (const more of ['\ud800', deep]) {
+            for (const more of ['\ud800', { '\u0000a': 1 }, deep]) {
                 const socket = client(demo, mode, { auth: { token: 'wrong', more } });
                 socket.on('connect', () => (socket.in = true));
                 await Promise.race([
@@ -200,6 +200,7 @@ async function application(name) {
             const bob = await person(demo, mode, 'bob-token');
             for (let i = 0; i < 10; i++) {
                 bob.emit('msg', '\ud800');
+                bob.emit('msg', { '\u0000a': 1 }); /* no name of a member in PHP */
                 bob.emit('join', { toString: null });
                 bob.emit('ask');
                 bob.emit('echo', [[[]]]);

@@ -240,6 +240,15 @@ async function cookies() {
     app.closeAllConnections();
 }
 
+/* The one with this text in the recipe, with one thing another. */
+async function curl(text, from, to) {
+    const [, ...args] = swap(block('Publishing from elsewhere', 'sh', text).trim(), from, to)
+        .match(/'[^']*'|\S+/g)
+        .map((x) => x.replaceAll("'", ''));
+    const { stdout } = await promisify(execFile)('curl', ['-s', ...args]);
+    return JSON.parse(stdout);
+}
+
 async function publishing() {
     const backend = await new Backend().start();
     const socket = path.join(tempDir(), 'publish.sock');
@@ -251,17 +260,17 @@ async function publishing() {
     const evidence = () => nginx.evidence();
 
     await test('publishing: starts', () => nginx.start());
-    await test('publishing: by a socket', async () => {
+    await test('publishing: by a socket, and once', async () => {
         const c = backend.case();
         const client = await connect(nginx, 'websocket', { auth: c.auth });
         const news = once(client, 'news');
-        const command = block('Publishing from elsewhere', 'sh', 'curl').trim();
-        const [, ...args] = swap(command, '/run/publish.sock', socket)
-            .match(/'[^']*'|\S+/g)
-            .map((x) => x.replaceAll("'", ''));
-        const { stdout } = await promisify(execFile)('curl', ['-s', ...args]);
-        assert.deepEqual(JSON.parse(stdout), { ok: true, op: 'emit', count: 1 });
+        const said = { ok: true, op: 'emit', count: 1 };
+
+        assert.deepEqual(await curl('--unix-socket', '/run/publish.sock', socket), said);
         await news;
+        const local = ['--retry', 'http://localhost/', `${nginx.url}/`];
+        assert.deepEqual(await curl(...local), said);
+        assert.deepEqual(await curl(...local), { ...said, dup: true });
     }, { evidence });
     await test('publishing: from PHP', async () => {
         const dir = tempDir();
