@@ -304,7 +304,45 @@ async function publishing() {
     backend.stop();
 }
 
+/* As GitHub makes them of headings. */
+function anchors(file) {
+    const text = fs.readFileSync(file, 'utf8').replace(/^ *```[^]*?^ *```$/gm, '');
+    return new Set(
+        (text.match(/^#+ .*$/gm) || []).map((line) =>
+            line
+                .replace(/^#+ */, '')
+                .toLowerCase()
+                .replace(/[^\w\s-]/g, '')
+                .replaceAll(' ', '-')
+        )
+    );
+}
+
+async function links() {
+    for (const file of ['README.md', 'CHANGES.md', 'src/README.md', 't/README.md']) {
+        await test(`links of ${file}`, () => {
+            const text = fs.readFileSync(path.join(ROOT, file), 'utf8');
+            const all = [...text.matchAll(/\]\((?!http)([^)#\s]*)(?:#([^)\s]*))?\)/g)];
+            const dead = all.filter(([, to, anchor]) => {
+                const target = path.join(ROOT, to ? path.join(path.dirname(file), to) : file);
+                return !fs.existsSync(target) || (anchor && !anchors(target).has(anchor));
+            });
+            assert.deepEqual(
+                dead.map(([link]) => link),
+                []
+            );
+        });
+    }
+    await test('the table of directives has them all, in their order', () => {
+        const named = README.match(/^#### \S*socketio\S*$/gm).map((line) => line.slice(5));
+        const [table] = section('Directives').match(/^\| for [^]*?\n\n/m);
+        const linked = [...table.matchAll(/\(#(\w*socketio\w*)\)/g)].map((m) => m[1]);
+        assert.deepEqual(linked, named);
+    });
+}
+
 main(async () => {
+    await links();
     await firstSteps('Python', (port, dir) => {
         const code = swap(block('First steps', 'python', 'commands'), '3000', String(port));
         fs.writeFileSync(path.join(dir, 'app.py'), code);
