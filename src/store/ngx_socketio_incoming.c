@@ -497,6 +497,7 @@ ngx_int_t
 ngx_socketio_incoming_attachment(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, u_char *p, size_t len, size_t max, uint64_t now)
 {
+    size_t                   kept;
     uint32_t                 size;
     ngx_int_t                rc;
     ngx_str_t                parts[2];
@@ -535,23 +536,22 @@ ngx_socketio_incoming_attachment(ngx_socketio_zone_t *zone,
     partial = session->partial;
     event = ngx_socketio_rec(zone, partial);
 
+    /* each of those that are there has its length before it */
+
+    kept = (event->rec.kind == NGX_SOCKETIO_EVENT_DROPPED)
+           ? 0 : event->attached_len - event->got * sizeof(uint32_t);
+
+    if (len > max || kept > max - len) {
+        (void) ngx_socketio_fault_locked(zone, id,
+                                         NGX_SOCKETIO_EIO_EV_BAD_PACKET, now);
+        rc = NGX_ERROR;
+        goto failed;
+    }
+
     if (event->rec.kind == NGX_SOCKETIO_EVENT_DROPPED) {
         ngx_socketio_message_release_locked(zone, message);
 
     } else {
-        /* each of those that are there has its length before it */
-
-        if (len > max
-            || event->attached_len - event->got * sizeof(uint32_t)
-               > max - len)
-        {
-            (void) ngx_socketio_fault_locked(zone, id,
-                                             NGX_SOCKETIO_EIO_EV_BAD_PACKET,
-                                             now);
-            rc = NGX_ERROR;
-            goto failed;
-        }
-
         ngx_socketio_incoming_attach_locked(zone, partial, message,
                                             sizeof(uint32_t) + size);
     }
