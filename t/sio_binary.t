@@ -185,6 +185,27 @@ for my $bad ('0', '1x', '', '3g', '-1') {
         "attached=$bad is refused") or diag $log;
 }
 
+# What has arrived is the session's, not a worker's: neither one that goes
+# gracefully nor one that dies takes it along.
+for my $how (qw/reload killed/) {
+    my $p = poll();
+    $p->{post} = $t->connect_to_worker(0);
+    ok($p->send('452-["echo",' . ph(0) . ',' . ph(1) . ']', \"\1"),
+        "sio 82: header and one of two, $how");
+    if ($how eq 'reload') {
+        $t->reload;
+    } else {
+        $t->allow_log(qr/exited on signal 9/);
+        my ($pid) = $t->worker_pids;
+        kill 'KILL', $pid;
+        ok(eventually(sub { !grep { $_ == $pid } $t->worker_pids }), 'killed');
+    }
+    $_ = $t->connect_to_worker(1) for $p->{get}, $p->{post};
+    ok($p->send(\"\2", '42["echo","next"]'), "sio 82: the other one, $how");
+    is_deeply([$p->collect(4)], ['452-["echo",' . ph(0) . ',' . ph(1) . ']',
+        'bAQ==', 'bAg==', '42["echo","next"]'], "sio 82: together, $how");
+}
+
 $ws = ws();
 $ws->send('452-["m",' . ph(0) . ']', \"\1");
 $ws->{conn}->reset;
