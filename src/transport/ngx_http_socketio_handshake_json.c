@@ -7,7 +7,8 @@
 /*
  * What hooks are told of a handshake.  It stays in the zone as long as its
  * session, so that it has a limit: first headers are left out, whole ones,
- * then keys of the query, then the query of the url.
+ * then keys of the query, then the query of the url.  What is not the
+ * client's to say, headers with values, has its room before all these.
  */
 
 
@@ -24,6 +25,10 @@ typedef struct {
 } ngx_http_socketio_json_t;
 
 
+/* bytes that a client cannot fill */
+#define NGX_HTTP_SOCKETIO_JSON_VALUES  (NGX_HTTP_SOCKETIO_HANDSHAKE_MAX / 2)
+
+
 static void ngx_http_socketio_json_raw(ngx_http_socketio_json_t *j,
     char *text);
 static ngx_int_t ngx_http_socketio_json_string(ngx_http_socketio_json_t *j,
@@ -36,9 +41,15 @@ static ngx_int_t ngx_http_socketio_json_url(ngx_http_socketio_json_t *j,
     ngx_http_request_t *r);
 static ngx_int_t ngx_http_socketio_json_query(ngx_http_socketio_json_t *j,
     ngx_http_request_t *r);
+static ngx_int_t ngx_http_socketio_json_values(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf, u_char *done, ngx_str_t *values);
 static ngx_int_t ngx_http_socketio_json_headers(ngx_http_socketio_json_t *j,
-    ngx_http_request_t *r, ngx_http_socketio_loc_conf_t *conf);
-static ngx_int_t ngx_http_socketio_json_header(ngx_http_request_t *r,
+    ngx_http_request_t *r, ngx_http_socketio_loc_conf_t *conf, u_char *done,
+    ngx_str_t *values);
+static ngx_int_t ngx_http_socketio_json_header(ngx_http_socketio_json_t *j,
+    ngx_http_request_t *r, ngx_http_socketio_header_t *header,
+    ngx_uint_t *first, u_char *done);
+static ngx_int_t ngx_http_socketio_json_value(ngx_http_request_t *r,
     ngx_http_socketio_header_t *header, ngx_str_t *value);
 static ngx_uint_t ngx_http_socketio_json_private(ngx_http_request_t *r,
     ngx_str_t *name, ngx_str_t *value);
@@ -49,11 +60,16 @@ ngx_http_socketio_handshake_json(ngx_http_request_t *r,
     ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_request_t *req,
     ngx_str_t *json)
 {
-    u_char                    *buf;
+    u_char                    *buf, *done;
+    ngx_str_t                  values;
     ngx_http_socketio_json_t   j;
 
     buf = ngx_pnalloc(r->pool, NGX_HTTP_SOCKETIO_HANDSHAKE_MAX);
-    if (buf == NULL) {
+    done = ngx_pcalloc(r->pool, conf->headers->nelts);
+
+    if (buf == NULL || done == NULL
+        || ngx_http_socketio_json_values(r, conf, done, &values) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -64,12 +80,14 @@ ngx_http_socketio_handshake_json(ngx_http_request_t *r,
     j.pool = r->pool;
     j.p = buf;
     j.last = buf + NGX_HTTP_SOCKETIO_HANDSHAKE_MAX
-             - sizeof(",\"url\":\"\",\"query\":{},\"headers\":{}");
+             - sizeof(",\"url\":\"\",\"query\":{},\"headers\":{}")
+             - values.len;
 
     if (ngx_http_socketio_json_fixed(&j, r, req) != NGX_OK
         || ngx_http_socketio_json_url(&j, r) != NGX_OK
         || ngx_http_socketio_json_query(&j, r) != NGX_OK
-        || ngx_http_socketio_json_headers(&j, r, conf) != NGX_OK)
+        || ngx_http_socketio_json_headers(&j, r, conf, done, &values)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -293,34 +311,76 @@ ngx_http_socketio_json_query(ngx_http_socketio_json_t *j,
 }
 
 
+/* headers with values, as far as they have room for sure */
+
 static ngx_int_t
-ngx_http_socketio_json_headers(ngx_http_socketio_json_t *j,
-    ngx_http_request_t *r, ngx_http_socketio_loc_conf_t *conf)
+ngx_http_socketio_json_values(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf, u_char *done, ngx_str_t *values)
 {
-    ngx_int_t                    rc;
-    ngx_str_t                    value;
     ngx_uint_t                   i, first;
+    ngx_http_socketio_json_t     j;
     ngx_http_socketio_header_t  *header;
 
-    ngx_http_socketio_json_raw(j, ",\"headers\":{");
+    ngx_str_set(values, "");
+    ngx_memzero(&j, sizeof(ngx_http_socketio_json_t));
 
     first = 1;
     header = conf->headers->elts;
 
     for (i = 0; i < conf->headers->nelts; i++) {
 
-        rc = ngx_http_socketio_json_header(r, &header[i], &value);
-
-        if (rc == NGX_ERROR) {
-            return NGX_ERROR;
-        }
-
-        if (rc == NGX_DECLINED) {
+        if (header[i].value == NULL) {
             continue;
         }
 
-        if (ngx_http_socketio_json_member(j, &header[i].name, &value, &first)
+        if (j.p == NULL) {
+            j.pool = r->pool;
+            j.p = ngx_pnalloc(r->pool, NGX_HTTP_SOCKETIO_JSON_VALUES);
+            if (j.p == NULL) {
+                return NGX_ERROR;
+            }
+
+            j.last = j.p + NGX_HTTP_SOCKETIO_JSON_VALUES;
+            values->data = j.p;
+        }
+
+        if (ngx_http_socketio_json_header(&j, r, &header[i], &first, &done[i])
             != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        values->len = j.p - values->data;
+    }
+
+    return NGX_OK;
+}
+
+
+/* those that are not done; "values" are, and their room is not in j */
+
+static ngx_int_t
+ngx_http_socketio_json_headers(ngx_http_socketio_json_t *j,
+    ngx_http_request_t *r, ngx_http_socketio_loc_conf_t *conf, u_char *done,
+    ngx_str_t *values)
+{
+    ngx_uint_t                   i, first;
+    ngx_http_socketio_header_t  *header;
+
+    ngx_http_socketio_json_raw(j, ",\"headers\":{");
+
+    j->p = ngx_cpymem(j->p, values->data, values->len);
+    j->last += values->len;
+
+    first = (values->len == 0);
+    header = conf->headers->elts;
+
+    for (i = 0; i < conf->headers->nelts; i++) {
+
+        if (!done[i]
+            && ngx_http_socketio_json_header(j, r, &header[i], &first,
+                                             &done[i])
+               != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -332,8 +392,42 @@ ngx_http_socketio_json_headers(ngx_http_socketio_json_t *j,
 }
 
 
+/* a member, *done, or nothing if it has no room; NGX_ERROR: no memory */
+
 static ngx_int_t
-ngx_http_socketio_json_header(ngx_http_request_t *r,
+ngx_http_socketio_json_header(ngx_http_socketio_json_t *j,
+    ngx_http_request_t *r, ngx_http_socketio_header_t *header,
+    ngx_uint_t *first, u_char *done)
+{
+    u_char     *start;
+    ngx_int_t   rc;
+    ngx_str_t   value;
+
+    rc = ngx_http_socketio_json_value(r, header, &value);
+
+    if (rc == NGX_DECLINED) {
+        return NGX_OK;
+    }
+
+    start = j->p;
+
+    if (rc != NGX_OK
+        || ngx_http_socketio_json_member(j, &header->name, &value, first)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    *done = (j->p != start);
+
+    return NGX_OK;
+}
+
+
+/* NGX_DECLINED: there is none, or it is nothing for the backend */
+
+static ngx_int_t
+ngx_http_socketio_json_value(ngx_http_request_t *r,
     ngx_http_socketio_header_t *header, ngx_str_t *value)
 {
     ngx_int_t  rc;
