@@ -13,7 +13,7 @@ use lib 't/lib';
 use Test::More;
 use Test::SocketIO qw/eventually from_json to_json/;
 
-my $t = Test::SocketIO->new(workers => 2, timeout => 60);
+my $t = Test::SocketIO->new(workers => 2, alarm => 60);
 
 # "auth" says what the answer to a connect has: rooms, data.
 my $b = $t->run_hook(sub ($events, $req, $ctl) {

@@ -8,11 +8,20 @@
 
 
 #include "client/ngx_http_socketio_command_internal.h"
+#include "store/ngx_socketio_scan.h"
 #include "proto/ngx_socketio_sio.h"
 
 
 static ngx_int_t ngx_http_socketio_command_change(ngx_http_socketio_run_t *run,
     ngx_socketio_do_e what);
+static ngx_socketio_selector_t *ngx_http_socketio_command_selector(
+    ngx_http_socketio_run_t *run, ngx_socketio_do_e what);
+static ngx_int_t ngx_http_socketio_command_select(
+    ngx_http_socketio_run_t *run);
+static ngx_int_t ngx_http_socketio_command_select_more(
+    ngx_http_socketio_run_t *run);
+static void ngx_http_socketio_command_select_end(
+    ngx_http_socketio_run_t *run);
 
 
 ngx_int_t
@@ -33,9 +42,9 @@ static ngx_int_t
 ngx_http_socketio_command_change(ngx_http_socketio_run_t *run,
     ngx_socketio_do_e what)
 {
-    ngx_int_t    rc;
-    ngx_uint_t   count;
-    ngx_array_t  rooms;
+    ngx_int_t                 rc;
+    ngx_array_t               rooms;
+    ngx_socketio_selector_t  *selector;
 
     rc = ngx_http_socketio_command_target(run, NULL);
 
@@ -54,12 +63,101 @@ ngx_http_socketio_command_change(ngx_http_socketio_run_t *run,
         return rc;
     }
 
-    count = 0;
-    rc = ngx_socketio_select(run->command->zone, &run->target, what,
-                             rooms.elts, rooms.nelts, run->command->max_rooms,
-                             NULL, 0, &count);
+    selector = ngx_http_socketio_command_selector(run, what);
 
-    return ngx_http_socketio_command_done(run, rc, count);
+    if (selector == NULL) {
+        return NGX_BUSY;
+    }
+
+    selector->rooms = rooms.elts;
+    selector->nrooms = rooms.nelts;
+    selector->rooms_max = run->command->max_rooms;
+
+    return ngx_http_socketio_command_select(run);
+}
+
+
+/* in run->data; freed by run->end */
+
+static ngx_socketio_selector_t *
+ngx_http_socketio_command_selector(ngx_http_socketio_run_t *run,
+    ngx_socketio_do_e what)
+{
+    ngx_socketio_selector_t  *selector;
+
+    selector = ngx_pcalloc(run->pool, sizeof(ngx_socketio_selector_t));
+
+    if (selector == NULL) {
+        return NULL;
+    }
+
+    ngx_socketio_scan_init(&selector->scan, run->command->zone, &run->target);
+
+    selector->what = what;
+
+    run->data = selector;
+    run->more = ngx_http_socketio_command_select_more;
+    run->end = ngx_http_socketio_command_select_end;
+
+    return selector;
+}
+
+
+/* what answers an event is done before the next command */
+
+static ngx_int_t
+ngx_http_socketio_command_select(ngx_http_socketio_run_t *run)
+{
+    ngx_int_t  rc;
+
+    do {
+        rc = ngx_http_socketio_command_select_more(run);
+    } while (rc == NGX_AGAIN && run->command->hook);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_socketio_command_select_more(ngx_http_socketio_run_t *run)
+{
+    ngx_int_t                 rc;
+    ngx_socketio_selector_t  *selector;
+
+    selector = run->data;
+
+    rc = ngx_socketio_select_step(selector);
+
+    if (rc == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    selector->scan.done = 1;
+
+    return ngx_http_socketio_command_done(run, rc, selector->n);
+}
+
+
+/* a command that was begun is not left half done, though nobody waits for it */
+
+static void
+ngx_http_socketio_command_select_end(ngx_http_socketio_run_t *run)
+{
+    ngx_socketio_selector_t  *selector;
+
+    selector = run->data;
+
+    while (!selector->scan.done
+           && ngx_socketio_select_step(selector) == NGX_AGAIN)
+    {
+        /* void */
+    }
+
+    ngx_socketio_scan_free(&selector->scan);
+
+    if (selector->frames.data) {
+        ngx_free(selector->frames.data);
+    }
 }
 
 
@@ -68,7 +166,8 @@ ngx_http_socketio_command_disconnect(ngx_http_socketio_run_t *run)
 {
     ngx_int_t                    rc;
     ngx_str_t                    frames;
-    ngx_uint_t                   whole, count;
+    ngx_uint_t                   whole;
+    ngx_socketio_selector_t     *selector;
     ngx_http_socketio_packet_t   packet;
 
     rc = ngx_http_socketio_command_target(run, "room");
@@ -100,17 +199,21 @@ ngx_http_socketio_command_disconnect(ngx_http_socketio_run_t *run)
         }
     }
 
-    count = 0;
-    rc = ngx_socketio_select(run->command->zone, &run->target,
-                             whole ? NGX_SOCKETIO_DO_CLOSE
-                                   : NGX_SOCKETIO_DO_DISCONNECT,
-                             NULL, 0, 0, frames.data, frames.len, &count);
+    selector = ngx_http_socketio_command_selector(run,
+                                            whole ? NGX_SOCKETIO_DO_CLOSE
+                                                  : NGX_SOCKETIO_DO_DISCONNECT);
+    if (selector == NULL) {
 
-    if (frames.data) {
-        ngx_free(frames.data);
+        if (frames.data) {
+            ngx_free(frames.data);
+        }
+
+        return NGX_BUSY;
     }
 
-    return ngx_http_socketio_command_done(run, rc, count);
+    selector->frames = frames;
+
+    return ngx_http_socketio_command_select(run);
 }
 
 

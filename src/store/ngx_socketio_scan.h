@@ -84,6 +84,30 @@ ngx_int_t ngx_socketio_scan_end_locked(ngx_socketio_scan_t *scan);
  */
 ngx_int_t ngx_socketio_count(ngx_socketio_scan_t *scan, ngx_uint_t *count);
 
+/*
+ * ngx_socketio_select() in steps of a hold each: zeroed, then filled in as
+ * that has its arguments, all of which must stay, and freed with its scan.
+ * NGX_AGAIN: call it again; NGX_OK, NGX_ERROR: that was the last, or all that
+ * could be done.
+ */
+
+typedef struct {
+    ngx_socketio_scan_t        scan;
+    ngx_socketio_do_e          what;
+    ngx_socketio_name_t       *rooms;
+    ngx_uint_t                 nrooms;
+    ngx_uint_t                 rooms_max;
+    ngx_str_t                  frames;
+    ngx_uint_t                 n;           /* sockets so far */
+
+    ngx_socketio_zone_t       *zone;
+    ngx_socketio_ref_t         message;
+    uint64_t                   now;
+    unsigned                   full:1;
+} ngx_socketio_selector_t;
+
+ngx_int_t ngx_socketio_select_step(ngx_socketio_selector_t *s);
+
 /* room for NGX_SOCKETIO_SCAN_HOLD more, without the lock; NGX_ERROR: none */
 ngx_int_t ngx_socketio_refs_ready(ngx_socketio_refs_t *set);
 /* 1: it is new */

@@ -16,22 +16,6 @@
 #include "proto/ngx_socketio_ws_frame.h"
 
 
-typedef struct {
-    ngx_socketio_zone_t       *zone;
-    ngx_socketio_scan_t        scan;
-    ngx_socketio_do_e          what;
-    ngx_socketio_name_t       *rooms;
-    ngx_uint_t                 nrooms;
-    ngx_uint_t                 rooms_max;
-    ngx_socketio_ref_t         message;
-    uint64_t                   now;
-    ngx_uint_t                 n;
-    ngx_int_t                  rc;
-} ngx_socketio_selector_t;
-
-
-static ngx_int_t ngx_socketio_select_hold(ngx_socketio_selector_t *s,
-    ngx_str_t *frames);
 static void ngx_socketio_select_socket_locked(ngx_socketio_selector_t *s,
     ngx_socketio_ref_t socket);
 static void ngx_socketio_select_end_locked(ngx_socketio_selector_t *s,
@@ -46,37 +30,32 @@ ngx_socketio_select(ngx_socketio_zone_t *zone, ngx_socketio_target_t *target,
     ngx_uint_t rooms_max, u_char *frames, size_t len, ngx_uint_t *count)
 {
     ngx_int_t                rc;
-    ngx_str_t                part;
     ngx_socketio_selector_t  s;
 
     ngx_memzero(&s, sizeof(ngx_socketio_selector_t));
     ngx_socketio_scan_init(&s.scan, zone, target);
 
-    s.zone = zone;
     s.what = what;
     s.rooms = rooms;
     s.nrooms = nrooms;
     s.rooms_max = rooms_max;
-    s.now = ngx_current_msec;
-    s.rc = NGX_OK;
-
-    part.data = frames;
-    part.len = len;
+    s.frames.data = frames;
+    s.frames.len = len;
 
     do {
-        rc = ngx_socketio_select_hold(&s, &part);
+        rc = ngx_socketio_select_step(&s);
     } while (rc == NGX_AGAIN);
 
     ngx_socketio_scan_free(&s.scan);
 
     *count = s.n;
 
-    return (rc == NGX_OK) ? s.rc : rc;
+    return rc;
 }
 
 
-static ngx_int_t
-ngx_socketio_select_hold(ngx_socketio_selector_t *s, ngx_str_t *frames)
+ngx_int_t
+ngx_socketio_select_step(ngx_socketio_selector_t *s)
 {
     ngx_int_t           rc;
     ngx_socketio_ref_t  ref;
@@ -85,10 +64,12 @@ ngx_socketio_select_hold(ngx_socketio_selector_t *s, ngx_str_t *frames)
         return NGX_ERROR;
     }
 
+    s->zone = s->scan.zone;
+    s->now = ngx_current_msec;
     s->message = 0;
 
-    if (frames->len) {
-        s->message = ngx_socketio_message_try_lock(s->zone, frames, 1);
+    if (s->frames.len) {
+        s->message = ngx_socketio_message_try_lock(s->zone, &s->frames, 1);
 
         if (s->message == 0) {
             return NGX_ERROR;
@@ -119,7 +100,7 @@ ngx_socketio_select_hold(ngx_socketio_selector_t *s, ngx_str_t *frames)
 
     ngx_socketio_zone_unlock(s->zone);
 
-    return rc;
+    return (rc == NGX_OK && s->full) ? NGX_ERROR : rc;
 }
 
 
@@ -143,7 +124,7 @@ ngx_socketio_select_socket_locked(ngx_socketio_selector_t *s,
                 == NGX_ERROR)
             {
                 s->zone->sh->stats.full++;
-                s->rc = NGX_ERROR;
+                s->full = 1;
             }
 
             continue;
@@ -156,7 +137,7 @@ ngx_socketio_select_socket_locked(ngx_socketio_selector_t *s,
             && ngx_socketio_leave_locked(s->zone, ref, room) == NGX_ERROR)
         {
             s->zone->sh->stats.full++;
-            s->rc = NGX_ERROR;
+            s->full = 1;
         }
     }
 }
