@@ -333,6 +333,38 @@ model_drop(model_worker_t *w, ngx_uint_t kinds)
 }
 
 
+/*
+ * Whoever took a worker's sessions has forgotten its POSTs and probes, too,
+ * of sessions that outlived that.  Their ends change nothing any more.
+ */
+
+static void
+model_forgotten(model_worker_t *w)
+{
+    ngx_uint_t      i;
+    model_local_t  *local;
+
+    for (i = 0; w->robbed && i < MODEL_LOCALS; i++) {
+        local = &w->locals[i];
+
+        if (!local->forgotten) {
+            continue;
+        }
+
+        if (local->kind == MODEL_POST) {
+            ngx_socketio_post_end(&w->zone, &local->id, model_handle(w, local),
+                                  NGX_SOCKETIO_EIO_EV_POST_GONE, model_now);
+            local->kind = 0;
+
+        } else if (local->kind == MODEL_WS && !local->websocket) {
+            model_websocket_close(w, local, NGX_SOCKETIO_EIO_EV_PROBE_LOST);
+        }
+    }
+
+    w->robbed = 0;
+}
+
+
 static void
 model_take(model_worker_t *w)
 {
@@ -381,7 +413,7 @@ model_take(model_worker_t *w)
         }
     } while (rc != NGX_DONE);
 
-    w->robbed = 0;
+    model_forgotten(w);
 }
 
 

@@ -180,7 +180,7 @@ static void
 model_op_rob(model_worker_t *w)
 {
     ngx_int_t             rc;
-    ngx_uint_t            i;
+    ngx_uint_t            i, k;
     ngx_socketio_grave_t  grave;
 
     i = model_choose(MODEL_SLOTS);
@@ -206,6 +206,11 @@ model_op_rob(model_worker_t *w)
     if (!model_gone() && model_zone.slots[i].robbed) {
         model_workers[i].woken = 1;
         model_workers[i].robbed = 1;
+
+        for (k = 0; k < MODEL_LOCALS; k++) {
+            model_workers[i].locals[k].forgotten = 1;
+        }
+
         model_seen[47]++;
     }
 }

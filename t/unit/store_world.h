@@ -116,6 +116,7 @@ typedef struct {
     ngx_uint_t               kind;          /* MODEL_GET ...; 0: free */
     ngx_uint_t               websocket;     /* no probe any more */
     ngx_uint_t               stalled;       /* waits for room in the inbox */
+    ngx_uint_t               forgotten;     /* its worker was robbed */
     ngx_uint_t               ready;         /* knows that all is answered */
     model_ask_t             *ask;
     model_session_t         *session;
