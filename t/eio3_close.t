@@ -154,7 +154,7 @@ is(delivered($p), 'n', 'and the bytes were none');
 
 # What Socket.IO refuses is another matter: 1:61:1 when nobody waits.
 for my $bad (map { text3($_) } '47', '4abc', '42{}', '42["cut"', '45-["m"]',
-    '450-["m"]', '44"x"', '4')
+    '4511-["m"]', '44"x"', '4')
 {
     $p = parked();
     is($p->post($bad)->{body}, 'ok', "eio 66: $bad");
