@@ -132,6 +132,30 @@ is_deeply([$_->collect(4)], [
     '452-["bin",' . $ph . ',{"_placeholder":true,"num":1}]',
     'bAQID', 'b', '42["mark"]'], 'sio 109, 110: binary, ' . ref $_) for @s;
 
+# Very many rooms, each socket in some of them; names that are ids.
+for my $i (0 .. 3) {
+    publish({ op => 'join', sid => $s[$i]{id}, room =>
+        [map { 'u' . (60 * $i + $_) } 1 .. 70] });
+}
+is(receivers({ room => [map { "u$_" } 1 .. 256], event => 'x' }, '42["x"]'),
+    '0 1 2 3', 'sio 105: union of 256, one copy each');
+is(receivers({ room => [map { "u$_" } 65 .. 240], event => 'x' }, '42["x"]'),
+    '0 1 2 3', 'sio 105: each in several of them');
+is(receivers({ all => \1, except => [map { "u$_" } 71 .. 256],
+    event => 'x' }, '42["x"]'), '0', 'sio 106: except of many');
+is(receivers({ room => [map { "u$_" } 1 .. 200], except =>
+    [map { "u$_" } 1 .. 50, 191 .. 230], event => 'x' }, '42["x"]'), '1 2',
+    'sio 106: union of many, except of many');
+publish({ op => 'join', sid => $_->{id}, room => $w0->{id} }) for $w0, $p1;
+is(receivers({ room => $w0->{id}, event => 'x' }, '42["x"]'), '0 3',
+    "sio 103: another one's id as a room, joined by both");
+is(receivers({ room => ['a', $w0->{id}], except => $w0->{id},
+    event => 'x' }, '42["x"]'), '1', 'sio 106: excepted by that name');
+publish({ op => 'leave', all => \1, room => $w0->{id} });
+is(receivers({ room => $w0->{id}, event => 'x' }, '42["x"]'), '0',
+    'sio 103: the socket itself stays in it');
+publish({ op => 'leave', all => \1, room => [map { "u$_" } 1 .. 250] });
+
 # Selectors.
 is(publish({ op => 'count', all => \1 })->{count}, 4, 'count');
 
