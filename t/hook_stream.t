@@ -13,7 +13,7 @@ use Test::More;
 use Test::SocketIO qw/eventually/;
 use Test::SocketIO::Stream qw/answer hold release ask of asked/;
 
-my $t = Test::SocketIO->new(workers => 2);
+my $t = Test::SocketIO->new(workers => 2, alarm => 60);
 
 my $b = $t->backend(\&answer);
 
@@ -101,6 +101,19 @@ release($b, $h2);
 is($ws->next_packet, '42["d"]', 'in two pieces');
 release($b, $h3);
 is($ws->next_packet, '42["e"]', 'the last one without an end');
+
+# Cut anywhere, but within an id.
+my $text = qq( {"id":"ID","event":"a"}\n\r\n\t{"event":"\\u00e9\\"\\n","id":"ID",)
+    . qq("args":[{"x":"}{\\\\"}]} \r\n\n{"id":"ID","event":"c"}\n);
+my @cuts = grep { substr($text, $_ - 1, 2) ne 'ID' } 1 .. length($text) - 1;
+my @wrong = grep {
+    my $h = hold;
+    ask($b, $ws, {}, substr($text, 0, $_), $h, substr $text, $_);
+    release($b, $h);
+    join(' ', $ws->collect(3)) ne
+        '42["a"] 42["\u00e9\"\n",{"x":"}{\\\\"}] 42["c"]'
+} @cuts;
+is("@wrong", '', 'cut at each byte of ' . @cuts);
 
 # A command that is wrong when it runs is passed over; so is what the client
 # of the event is told after its end.
