@@ -89,7 +89,8 @@ ngx_http_socketio_result_part(ngx_http_socketio_batch_t *batch,
 
 /*
  * The next line, behind those that are held.  1: it is held too, or is an
- * answer to a connect and others are missing; 0: nothing is held any more.
+ * answer to a connect and others are missing; 0: nothing is held any more,
+ * also if the connects that were missing are another worker's by now.
  */
 
 static ngx_uint_t
@@ -98,20 +99,15 @@ ngx_http_socketio_result_line(ngx_http_socketio_batch_t *batch,
     ngx_uint_t lost)
 {
     ngx_str_t                 line;
+    ngx_uint_t                connect;
     ngx_socketio_commands_t   commands;
 
-    if (!ngx_http_socketio_result_to_connect(text)) {
+    connect = ngx_http_socketio_result_to_connect(text);
 
-        if (ngx_http_socketio_result_open(batch)) {
-            return 1;
-        }
-
-        (void) ngx_http_socketio_result_command(batch, conf, text, lost);
-
-        return 0;
+    if (connect) {
+        batch->bad += ngx_http_socketio_result_command(batch, conf, text,
+                                                       lost);
     }
-
-    batch->bad += ngx_http_socketio_result_command(batch, conf, text, lost);
 
     if (ngx_http_socketio_result_open(batch)) {
         return 1;
@@ -125,6 +121,10 @@ ngx_http_socketio_result_line(ngx_http_socketio_batch_t *batch,
         if (!ngx_http_socketio_result_to_connect(&line)) {
             (void) ngx_http_socketio_result_command(batch, conf, &line, lost);
         }
+    }
+
+    if (!connect) {
+        (void) ngx_http_socketio_result_command(batch, conf, text, lost);
     }
 
     return 0;
