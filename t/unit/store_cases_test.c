@@ -70,6 +70,20 @@ fill_nodes(ngx_socketio_zone_t *zone, uint32_t nodes)
 }
 
 
+static void
+empty_nodes(ngx_socketio_zone_t *zone)
+{
+    ngx_socketio_slot_t  *slot;
+
+    ngx_socketio_zone_lock(zone);
+
+    slot = &zone->slots[zone->slot];
+    ngx_socketio_nodes_free_locked(zone, &slot->held, &slot->held_tail);
+
+    ngx_socketio_zone_unlock(zone);
+}
+
+
 /*
  * A worker, the only one, is killed with an inbox; its successor buries it,
  * then claims its slot.  Fails if the inbox is left without an owner, as it
@@ -564,6 +578,127 @@ test_emit_without_memory(void)
 }
 
 
+static ngx_uint_t
+owed(ngx_socketio_id_t *socket)
+{
+    return ((ngx_socketio_socket_t *)
+            ngx_socketio_rec(&zones[0], socket->ref))->nawaited;
+}
+
+
+/*
+ * A socket owes as many acks as it may when there is no memory for an emit that
+ * asks for one more.  Fails if the oldest is given up for an emit that has not
+ * happened, as it was.
+ */
+
+static void
+test_ask_without_memory(void)
+{
+    ngx_uint_t              count;
+    ngx_socketio_id_t       id, socket, first;
+    ngx_socketio_ask_t      ask;
+    ngx_socketio_acks_t     acks;
+    ngx_socketio_word_t     word;
+    ngx_socketio_target_t   t;
+
+    begin(20);
+
+    must(ngx_socketio_slot_claim(&zones[1], 0) == NGX_OK);
+    id = open_session(&zones[1], NGX_SOCKETIO_EIO_POLLING, 0, 10);
+    socket = connect_socket(&zones[1], &id, "/", NULL);
+    target_of(&t, "/", &word, NULL);
+
+    ngx_memzero(&ask, sizeof(ask));
+    ask.number = ngx_socketio_ack_number(&zones[1]);
+    ask.timeout = 1000;
+    ask.max = 1;
+    must(ngx_socketio_emit(&zones[1], &t, frames, 10, 0, &ask, &count)
+         == NGX_OK);
+    first = ask.id;
+
+    fill_nodes(&zones[1], 0);
+    ask.number = ngx_socketio_ack_number(&zones[1]);
+    ok(ngx_socketio_emit(&zones[1], &t, frames, 10, 0, &ask, &count)
+       == NGX_ERROR, "refused");
+    ok(owed(&socket) == 1
+       && ngx_socketio_ack_look(&zones[1], &first, &acks) == NGX_AGAIN,
+       "the first one is still awaited");
+
+    empty_nodes(&zones[1]);
+    ask.number = ngx_socketio_ack_number(&zones[1]);
+    ok(ngx_socketio_emit(&zones[1], &t, frames, 10, 0, &ask, &count)
+       == NGX_OK, "with memory again");
+    ok(owed(&socket) == 1
+       && ngx_socketio_ack_look(&zones[1], &first, &acks) == NGX_OK
+       && acks.expected == 1 && acks.received == 0, "it is given up");
+
+    ngx_socketio_ack_free(&zones[1], &first);
+    ngx_socketio_ack_free(&zones[1], &ask.id);
+    ok(end(), "nothing is left");
+}
+
+
+/*
+ * A worker that waits for acks is stopped and robbed.  Fails if what clients
+ * answer meanwhile is lost, or it is not told when it comes back.
+ */
+
+static void
+test_robbed_wait(void)
+{
+    ngx_uint_t               count;
+    ngx_socketio_id_t        id;
+    ngx_socketio_ask_t       ask;
+    ngx_socketio_acks_t      acks;
+    ngx_socketio_word_t      word;
+    ngx_socketio_grave_t     grave;
+    ngx_socketio_target_t    t;
+    ngx_socketio_letters_t   letters;
+    ngx_socketio_incoming_t  in;
+
+    begin(30);
+
+    must(ngx_socketio_slot_claim(&zones[1], 0) == NGX_OK);
+    must(ngx_socketio_slot_claim(&zones[2], 1) == NGX_OK);
+    id = open_session(&zones[2], NGX_SOCKETIO_EIO_POLLING, 0, 10);
+    connect_socket(&zones[2], &id, "/", NULL);
+    target_of(&t, "/", &word, NULL);
+
+    ngx_memzero(&ask, sizeof(ask));
+    ask.number = ngx_socketio_ack_number(&zones[1]);
+    ask.timeout = 100000;
+    ask.max = 1;
+    must(ngx_socketio_emit(&zones[1], &t, frames, 10, 0, &ask, &count)
+         == NGX_OK);
+
+    stub_clock(ngx_current_msec + NGX_SOCKETIO_STALE);
+    ngx_memzero(&grave, sizeof(grave));
+    grave.gen = zones[1].slot_gen;
+
+    while (ngx_socketio_slot_rob(&zones[2], 0, &grave, ngx_current_msec)
+           == NGX_AGAIN)
+    { /* void */ }
+
+    ngx_memzero(&in, sizeof(in));
+    in.kind = NGX_SOCKETIO_EVENT_ACK;
+    in.ack = ask.number + 1;
+    in.body.data = (u_char *) "[1]";
+    in.body.len = 3;
+    name_of(&in.nsp, "/");
+    ok(ngx_socketio_incoming(&zones[2], &id, &in, ngx_current_msec) == NGX_OK,
+       "the client answers");
+
+    ngx_socketio_slot_take(&zones[1], &letters, ngx_current_msec);
+    ok(letters.all || letters.nbells, "the worker looks");
+    ok(ngx_socketio_ack_look(&zones[1], &ask.id, &acks) == NGX_OK
+       && acks.received == 1 && acks.first != 0, "and has the answer");
+
+    ngx_socketio_ack_free(&zones[1], &ask.id);
+    ok(end(), "nothing is left");
+}
+
+
 /* Fails if a zone of another version, or one that is too small, is used. */
 
 static void
@@ -611,6 +746,8 @@ main(void)
     test_emptied_while_filling();
     test_taken_before_noticed();
     test_emit_without_memory();
+    test_ask_without_memory();
+    test_robbed_wait();
     test_zone();
 
     return tap_done();
