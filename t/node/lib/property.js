@@ -17,6 +17,7 @@ const DONE = ['ok', '500'];
 class Record {
     constructor() {
         this.clock = 0;
+        this.keys = new Map();
         this.lives = new Map(); /* by key: a connection of a client and its namespace */
         this.sids = new Map(); /* what the backend knows of a life */
         this.batches = new Map();
@@ -42,7 +43,7 @@ class Record {
         }
         const life = { key, how, born: this.tick(), emits: [], got: [], said: new Map() };
         this.lives.set(key, life);
-        const s = this.ofKey(key);
+        const s = this.keys.get(key);
         if (!s || !s.accepting) {
             this.problem('connected without the backend', key);
         } else {
@@ -51,10 +52,6 @@ class Record {
             s.accepting.forEach((op) => this.witnessed(op));
         }
         return life;
-    }
-
-    ofKey(key) {
-        return [...this.sids.values()].find((s) => s.key === key);
     }
 
     disconnected(life, reason) {
@@ -178,7 +175,7 @@ class Record {
         const where = `${e.sid} ${e.type} seq ${e.seq} in ${b.id}#${b.attempt}`;
 
         if (!s) {
-            s = { sid: e.sid, nsp: e.nsp, seq: -1, rooms: new Map(), events: [], outcomes: [] };
+            s = { sid: e.sid, nsp: e.nsp, seq: -1, rooms: new Map(), events: [], sets: [], outcomes: [] };
             this.sids.set(e.sid, s);
         }
         let r = this.events.get(e.id);
@@ -186,15 +183,16 @@ class Record {
             this.figures.repeats++;
             const o = r.batch;
             /* is told again, and so is what the session had behind it */
-            const told =
-                o.outcome === '500' &&
-                o.events
-                    .slice(0, o.events.indexOf(r) + 1)
-                    .some((x) => x.type === 'disconnect' && x.s.query.c === s.query.c);
+            r.told =
+                r.told ||
+                (o.outcome === '500' &&
+                    o.events
+                        .slice(0, o.events.indexOf(r) + 1)
+                        .some((x) => x.type === 'disconnect' && x.s.query.c === s.query.c));
             if (r.seq !== e.seq || r.type !== e.type || r.s !== s) {
                 this.problem('repeated as another', where);
             }
-            if (!told && (o.id !== b.id || DONE.includes(o.outcome))) {
+            if (!r.told && (o.id !== b.id || DONE.includes(o.outcome))) {
                 this.problem('duplicate', `${where}, was in ${o.id}, ${o.outcome}`);
             }
             r.batch = b;
@@ -234,7 +232,7 @@ class Record {
      * had ended by then: its end keeps what was there.
      */
     dataFor(s, b) {
-        const set = s.events.filter((r) => r.batch !== b && r.oks && r.sets);
+        const set = s.sets.filter((r) => r.batch !== b && r.oks).slice(-20);
         const all = [undefined, ...set.map((r) => r.data)];
         const leaving = (s.life && s.life.leaving) || Infinity;
         const sure = set.filter((r) => r.plan.every((op) => op.end < leaving));
@@ -244,6 +242,7 @@ class Record {
     on_connect(s, e) {
         s.key = `${e.handshake.query.c} ${e.nsp}`;
         s.query = e.handshake.query;
+        this.keys.set(s.key, s);
     }
 
     on_event(s, e, r, where) {
@@ -301,7 +300,7 @@ class Record {
                 }
             }
         }
-        return out.concat(this.holes());
+        return out.length ? out : this.holes();
     }
 
     /* who was meant for certain, and has got what began later, or is still there */
