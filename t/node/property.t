@@ -32,7 +32,7 @@ const { Nginx, assert, cleanup, client, diag, main, sleep, test } = require('./l
 const { Record } = require('./lib/property');
 
 const CLIENTS = 24;
-const PUBLISHERS = 3;
+const PUBLISHERS = 4;
 const ERAS = ['4.8', '1.7', '2.5', '4.8'];
 const MODES = ['polling', 'websocket', 'upgrade'];
 const ROOMS = ['r0', 'r1', 'r2'];
@@ -496,7 +496,7 @@ async function publisher(world, i) {
             s.life.leaving = record.tick();
             op = { command: { op: 'disconnect', nsp: s.nsp, sid: s.sid } };
         } else {
-            op = message(world, d, `p${i}/${k}`, nsp, s && s.sid, { ask: p < 0.3 && 'wait' });
+            op = message(world, d, `p${i}/${k}`, nsp, s && s.sid, { ask: p < 0.35 && 'wait' });
         }
         record.sent(op);
         op.result = await nginx.publish(op.command);
