@@ -21,6 +21,7 @@ class Record {
         this.lives = new Map(); /* by key: a connection of a client and its namespace */
         this.sids = new Map(); /* what the backend knows of a life */
         this.batches = new Map();
+        this.refused = new Set(); /* connections that did not come about */
         this.events = new Map();
         this.messages = new Map();
         this.problems = [];
@@ -475,6 +476,15 @@ class Record {
 
     /* all clients have gone, and the backend knows */
     ends() {
+        for (const label of this.refused) {
+            if (
+                ![...this.sids.values()].some(
+                    (s) => s.query.c === label && s.events[0].batch.outcome === '500'
+                )
+            ) {
+                this.problem('refused', label);
+            }
+        }
         for (const s of this.sids.values()) {
             const oks = s.events[0].oks;
             if (oks && !s.gone) {
