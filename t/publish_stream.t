@@ -128,7 +128,7 @@ is(errors($r->{body}), 'bad_op ok', 'and the others run');
 # Cuts change nothing, also within "\r\n", numbers of chunks or UTF-8.
 my $mixed = join "\n", $COUNT, '', '[]', "$COUNT\r", '{"op":"nope"}',
     qq({"sid":"$id","event":"\xe2\x82\xac","args":["}\\n{"]}), "$COUNT$COUNT",
-    ('[' x 65) . (']' x 65), $COUNT;
+    ('[' x 257) . (']' x 257), $COUNT;
 my $want = 'ok bad_json ok bad_op ok bad_json too_deep ok';
 for my $size (1, 2, 7, 1000) {
     $r = $t->http('POST', '/_publish', body => $mixed, slow => $size,
@@ -271,7 +271,9 @@ last_chunk($c);
 $r = $c->response(60);
 my $after = rss($pid);
 is($r->{body} =~ tr/\n//, $lines, "$lines lines, as many results");
-cmp_ok($after - $before, '<', 1000, 'need no memory');
+# The address sanitizer keeps what was freed.
+my $some = ($ENV{ASAN_OPTIONS} ? 400 : 1) * 1000;
+cmp_ok($after - $before, '<', $some, 'need no memory');
 note("VmRSS: $before kB, then $after kB");
 
 # Nobody reads: the worker reads no more either, others do not notice, and
@@ -295,7 +297,7 @@ cmp_ok($sent, '<', $max, 'a publisher that does not read is stopped');
 note("after $sent,000 lines");
 is($t->http('POST', '/_publish', body => $COUNT, worker => 0)->{body} . "\n",
     $ONE, 'others get their turn');
-cmp_ok(rss($pid) - $after, '<', 1000, 'without memory');
+cmp_ok(rss($pid) - $after, '<', $some, 'without memory');
 $c->send(substr $body, $off);
 $sent++;
 last_chunk($c);
