@@ -13,7 +13,6 @@
 #define NGX_HTTP_SOCKETIO_ANY_CONF                                            \
     NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
 
-#define NGX_HTTP_SOCKETIO_TIME_MAX   86400000
 #define NGX_HTTP_SOCKETIO_LANES_MAX  1024
 
 
@@ -60,7 +59,7 @@ static ngx_conf_enum_t  ngx_http_socketio_protocol[] = {
 ngx_command_t  ngx_http_socketio_commands[] = {
 
     { ngx_string("socketio_zone"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE2,
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE23,
       ngx_http_socketio_conf_zone,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,

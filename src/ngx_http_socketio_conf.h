@@ -14,6 +14,9 @@
 #include "ngx_http_socketio.h"
 
 
+#define NGX_HTTP_SOCKETIO_TIME_MAX   86400000    /* ms: a day */
+
+
 void *ngx_http_socketio_create_main_conf(ngx_conf_t *cf);
 /* numbers the locations: before the merge, which copies them to "if" blocks */
 char *ngx_http_socketio_init_main_conf(ngx_conf_t *cf, void *conf);

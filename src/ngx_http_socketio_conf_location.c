@@ -24,6 +24,8 @@ typedef struct {
 } ngx_http_socketio_zone_t;
 
 
+static char *ngx_http_socketio_conf_recovery(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_msec_t *recovery);
 static ngx_int_t ngx_http_socketio_init_zone(ngx_shm_zone_t *shm_zone,
     void *data);
 static char *ngx_http_socketio_conf_handler(ngx_conf_t *cf,
@@ -80,6 +82,14 @@ ngx_http_socketio_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     zone->cycle = cf->cycle;
 
+    if (cf->args->nelts == 4
+        && ngx_http_socketio_conf_recovery(cf, &value[3],
+                                           &zone->zone.recovery)
+           != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
     shm_zone->init = ngx_http_socketio_init_zone;
     shm_zone->data = zone;
 
@@ -89,6 +99,36 @@ ngx_http_socketio_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     *zonep = &zone->zone;
+
+    return NGX_CONF_OK;
+}
+
+
+/* recovery=time */
+
+static char *
+ngx_http_socketio_conf_recovery(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_msec_t *recovery)
+{
+    ngx_str_t   text;
+    ngx_msec_t  ms;
+
+    if (ngx_strncmp(value->data, "recovery=", 9) != 0) {
+        return ngx_http_socketio_conf_error(cf, value,
+                                            "is not \"recovery=time\"");
+    }
+
+    text.len = value->len - 9;
+    text.data = value->data + 9;
+
+    ms = (ngx_msec_t) ngx_parse_time(&text, 0);
+
+    if (ms == (ngx_msec_t) NGX_ERROR || ms > NGX_HTTP_SOCKETIO_TIME_MAX) {
+        return ngx_http_socketio_conf_error(cf, value,
+                                            "is not a time of a day or less");
+    }
+
+    *recovery = ms;
 
     return NGX_CONF_OK;
 }

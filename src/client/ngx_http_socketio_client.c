@@ -352,6 +352,7 @@ ngx_http_socketio_client_connect(ngx_http_socketio_client_t *client,
 {
     u_char                   text[NGX_SOCKETIO_SOCKET_TEXT];
     ngx_int_t                rc;
+    ngx_socketio_recover_t   recover;
     ngx_socketio_incoming_t  in;
 
     if (!client->peer.raw
@@ -374,8 +375,23 @@ ngx_http_socketio_client_connect(ngx_http_socketio_client_t *client,
     in.namespaces_max = client->conf->max_namespaces;
     ngx_socketio_name_set(&in.nsp, &pkt->nsp);
 
+    ngx_str_null(&recover.frames);
+
+    if (client->zone->recovery
+        && !client->peer.raw && client->peer.revision != 3
+        && ngx_http_socketio_client_recover(&recover, &pkt->nsp, &pkt->data,
+                                            client->log)
+           == NGX_OK)
+    {
+        in.recover = &recover;
+    }
+
     rc = ngx_socketio_incoming(client->zone, &client->id, &in,
                                ngx_current_msec);
+
+    if (recover.frames.data) {
+        ngx_free(recover.frames.data);
+    }
 
     if (rc == NGX_ERROR) {
         return ngx_http_socketio_client_refuse(client, &pkt->nsp,

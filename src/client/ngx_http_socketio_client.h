@@ -90,6 +90,15 @@ ngx_int_t ngx_http_socketio_client_accept(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *socket, ngx_socketio_peer_t *peer, u_char *text,
     ngx_str_t *nsp, ngx_socketio_name_t *rooms, ngx_uint_t nrooms,
     ngx_str_t *data, ngx_log_t *log);
+/*
+ * For a CONNECT with this auth, if it has pid and offset: NGX_OK, the caller
+ * frees recover->frames.data; NGX_DECLINED: it is as any other.
+ */
+ngx_int_t ngx_http_socketio_client_recover(ngx_socketio_recover_t *recover,
+    ngx_str_t *nsp, ngx_str_t *auth, ngx_log_t *log);
+/* 41, to a socket that has been connected before it was rejected */
+ngx_int_t ngx_http_socketio_client_dismiss(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *socket, ngx_str_t *nsp, ngx_log_t *log);
 /* message and data are JSON; data may be empty */
 ngx_int_t ngx_http_socketio_client_reject(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *socket, ngx_socketio_peer_t *peer, ngx_str_t *nsp,

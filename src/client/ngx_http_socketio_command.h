@@ -52,6 +52,7 @@ typedef struct {
     ngx_str_t                       nsp;
     ngx_socketio_peer_t             peer;
     unsigned                        connect:1;
+    unsigned                        recovered:1;    /* a connect: connected */
     unsigned                        answered:1; /* accept, reject, ack ran */
 } ngx_http_socketio_asked_t;
 

@@ -99,6 +99,14 @@ ngx_http_socketio_command_reject(ngx_http_socketio_run_t *run)
 
     asked->answered = 1;
 
+    if (asked->recovered) {
+        rc = ngx_http_socketio_client_dismiss(run->command->zone,
+                                              &asked->id.socket, &asked->nsp,
+                                              run->command->log);
+
+        return ngx_http_socketio_command_done(run, rc, 1);
+    }
+
     rc = ngx_http_socketio_client_reject(run->command->zone,
                                          &asked->id.socket, &asked->peer,
                                          &asked->nsp, &message, &data, 0,

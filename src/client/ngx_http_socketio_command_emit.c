@@ -51,6 +51,13 @@ ngx_http_socketio_command_emit(ngx_http_socketio_run_t *run)
 
     if (ask.timeout) {
         packet.ack = ask.number + 1;
+
+    } else {
+        rc = ngx_http_socketio_command_offset(run, &packet.json);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
     }
 
     if (ask.timeout && ask.token.len == 0) {

@@ -15,6 +15,7 @@
 
 #include "client/ngx_http_socketio_command.h"
 #include "store/ngx_socketio_ack.h"
+#include "store/ngx_socketio_recovery.h"
 
 
 #define NGX_HTTP_SOCKETIO_COMMAND_NAMES  256    /* in one list */
@@ -123,6 +124,12 @@ ngx_int_t ngx_http_socketio_command_wait(ngx_http_socketio_run_t *run,
 /* its first step, after the emit */
 ngx_int_t ngx_http_socketio_command_acks(ngx_http_socketio_run_t *run,
     ngx_socketio_ask_t *ask);
+/*
+ * What recovery is on for, but volatile ones: the packet's json gets one
+ * argument more, the offset, and the target its token.  Once.
+ */
+ngx_int_t ngx_http_socketio_command_offset(ngx_http_socketio_run_t *run,
+    ngx_str_t *json);
 
 /* to ngx_socketio_name_t; NGX_DONE: no such field */
 ngx_int_t ngx_http_socketio_command_room_list(ngx_http_socketio_run_t *run,

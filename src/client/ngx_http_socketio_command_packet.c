@@ -19,6 +19,9 @@
 
 /* no reserved name is longer than this, even if written in \u escapes */
 
+/* ,"token" */
+#define NGX_HTTP_SOCKETIO_COMMAND_OFFSET    (NGX_SOCKETIO_TOKEN_TEXT + 3)
+
 #define NGX_HTTP_SOCKETIO_COMMAND_RESERVED  128
 
 
@@ -321,7 +324,8 @@ ngx_http_socketio_command_json(ngx_http_socketio_run_t *run,
 {
     u_char  *p;
 
-    p = ngx_pnalloc(run->pool, event->len + args->len + sizeof("[,]") - 1);
+    p = ngx_pnalloc(run->pool, event->len + args->len + sizeof("[,]") - 1
+                               + NGX_HTTP_SOCKETIO_COMMAND_OFFSET);
 
     if (p == NULL) {
         return NGX_BUSY;
@@ -337,6 +341,39 @@ ngx_http_socketio_command_json(ngx_http_socketio_run_t *run,
     }
 
     p = ngx_http_socketio_command_compact(p, args);
+    *p++ = ']';
+
+    json->len = p - json->data;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_socketio_command_offset(ngx_http_socketio_run_t *run,
+    ngx_str_t *json)
+{
+    u_char      *p;
+    ngx_int_t    rc;
+    ngx_uint_t   is_volatile;
+
+    rc = ngx_http_socketio_command_flag(run, "volatile", &is_volatile);
+
+    if (rc != NGX_OK || is_volatile || run->command->zone->recovery == 0) {
+        return rc;
+    }
+
+    run->target.token = ngx_socketio_token(run->command->zone);
+
+    /* "json" is ["event",...], with room behind it */
+
+    p = json->data + json->len - 1;
+
+    *p++ = ',';
+    *p++ = '"';
+    ngx_socketio_token_text(p, run->target.token);
+    p += NGX_SOCKETIO_TOKEN_TEXT;
+    *p++ = '"';
     *p++ = ']';
 
     json->len = p - json->data;

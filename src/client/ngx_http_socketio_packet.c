@@ -5,13 +5,18 @@
 
 
 #include "client/ngx_http_socketio_client.h"
-#include "store/ngx_socketio_emit.h"
+#include "store/ngx_socketio_recovery.h"
 #include "store/ngx_socketio_bytes.h"
 #include "proto/ngx_socketio_eio.h"
+#include "proto/ngx_socketio_json.h"
 #include "proto/ngx_socketio_sio.h"
 #include "proto/ngx_socketio_ws_frame.h"
 
 
+static ngx_str_t ngx_http_socketio_accept_frames(ngx_str_t *nsp, u_char *text,
+    u_char *pid, ngx_log_t *log);
+static ngx_int_t ngx_http_socketio_recover_text(ngx_str_t *auth, char *name,
+    ngx_str_t *text);
 static size_t ngx_http_socketio_packet_header(u_char *p,
     ngx_http_socketio_packet_t *packet);
 static ngx_uint_t ngx_http_socketio_nsp_match(ngx_array_t *nsps,
@@ -99,31 +104,30 @@ ngx_http_socketio_client_accept(ngx_socketio_zone_t *zone,
     ngx_str_t *nsp, ngx_socketio_name_t *rooms, ngx_uint_t nrooms,
     ngx_str_t *data, ngx_log_t *log)
 {
-    u_char                      *p;
-    ngx_int_t                    rc;
-    ngx_str_t                    frames;
-    ngx_http_socketio_packet_t   packet;
-    u_char                       json[sizeof("{\"sid\":\"\"}")
-                                      + NGX_SOCKETIO_SOCKET_TEXT];
+    u_char     *pid;
+    ngx_int_t   rc;
+    ngx_str_t   frames;
+    u_char      key[NGX_SOCKETIO_PASS_KEY], pid_text[NGX_SOCKETIO_PID_TEXT];
 
-    ngx_memzero(&packet, sizeof(ngx_http_socketio_packet_t));
+    pid = NULL;
 
-    p = ngx_cpymem(json, "{\"sid\":\"", sizeof("{\"sid\":\"") - 1);
-    p = ngx_cpymem(p, text, NGX_SOCKETIO_SOCKET_TEXT);
-    p = ngx_cpymem(p, "\"}", sizeof("\"}") - 1);
-
-    packet.type = NGX_SOCKETIO_SIO_CONNECT;
-    packet.nsp = *nsp;
-    packet.json.data = json;
-
-    /* revision 3: the client makes its id of the session's */
-
-    packet.json.len = (peer->revision == 3) ? 0 : p - json;
+    if (zone->recovery
+        && !peer->raw && peer->revision != 3
+        && ngx_http_socketio_random(key, NGX_SOCKETIO_PASS_KEY, log) == NGX_OK
+        && ngx_socketio_pass(zone, socket, key) == NGX_OK)
+    {
+        (void) ngx_socketio_pid_text(pid_text, text, key);
+        pid = pid_text;
+    }
 
     ngx_str_null(&frames);
 
     if (!peer->raw) {
-        frames = ngx_http_socketio_frames_alloc(&packet, log);
+        /* revision 3: the client makes its id of the session's */
+
+        frames = ngx_http_socketio_accept_frames(nsp,
+                                      (peer->revision == 3) ? NULL : text,
+                                      pid, log);
         if (frames.data == NULL) {
             return NGX_ERROR;
         }
@@ -138,6 +142,121 @@ ngx_http_socketio_client_accept(ngx_socketio_zone_t *zone,
 
     if (rc == NGX_ERROR) {
         ngx_socketio_zone_full(zone, log, "a connect");
+    }
+
+    return rc;
+}
+
+
+/* the answer to a CONNECT: without text and pid, or with text alone, or both */
+
+static ngx_str_t
+ngx_http_socketio_accept_frames(ngx_str_t *nsp, u_char *text, u_char *pid,
+    ngx_log_t *log)
+{
+    u_char                      *p;
+    ngx_http_socketio_packet_t   packet;
+    u_char                       json[sizeof("{\"sid\":\"\",\"pid\":\"\"}")
+                                      + NGX_SOCKETIO_SOCKET_TEXT
+                                      + NGX_SOCKETIO_PID_TEXT];
+
+    ngx_memzero(&packet, sizeof(ngx_http_socketio_packet_t));
+
+    p = json;
+
+    if (text) {
+        p = ngx_cpymem(p, "{\"sid\":\"", sizeof("{\"sid\":\"") - 1);
+        p = ngx_cpymem(p, text, NGX_SOCKETIO_SOCKET_TEXT);
+
+        if (pid) {
+            p = ngx_cpymem(p, "\",\"pid\":\"", sizeof("\",\"pid\":\"") - 1);
+            p = ngx_cpymem(p, pid, NGX_SOCKETIO_PID_TEXT);
+        }
+
+        p = ngx_cpymem(p, "\"}", sizeof("\"}") - 1);
+    }
+
+    packet.type = NGX_SOCKETIO_SIO_CONNECT;
+    packet.nsp = *nsp;
+    packet.json.data = json;
+    packet.json.len = p - json;
+
+    return ngx_http_socketio_frames_alloc(&packet, log);
+}
+
+
+ngx_int_t
+ngx_http_socketio_client_recover(ngx_socketio_recover_t *recover,
+    ngx_str_t *nsp, ngx_str_t *auth, ngx_log_t *log)
+{
+    ngx_str_t  pid, offset;
+
+    if (ngx_http_socketio_recover_text(auth, "pid", &pid) != NGX_OK
+        || ngx_http_socketio_recover_text(auth, "offset", &offset) != NGX_OK
+        || ngx_socketio_recover_parse(recover, &pid, &offset) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    /* the id of the socket begins the pid */
+
+    recover->frames = ngx_http_socketio_accept_frames(nsp, pid.data, pid.data,
+                                                      log);
+
+    return (recover->frames.data != NULL) ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* what is between the quotes; neither text needs an escape */
+
+static ngx_int_t
+ngx_http_socketio_recover_text(ngx_str_t *auth, char *name, ngx_str_t *text)
+{
+    ngx_str_t  path;
+
+    path.data = (u_char *) name;
+    path.len = ngx_strlen(name);
+
+    if (ngx_socketio_json_pick(auth->data, auth->data + auth->len, &path,
+                               text)
+        != NGX_OK
+        || text->len < 2 || text->data[0] != '"')
+    {
+        return NGX_DECLINED;
+    }
+
+    text->data++;
+    text->len -= 2;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_socketio_client_dismiss(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *socket, ngx_str_t *nsp, ngx_log_t *log)
+{
+    ngx_int_t                    rc;
+    ngx_str_t                    frames;
+    ngx_http_socketio_packet_t   packet;
+
+    ngx_memzero(&packet, sizeof(ngx_http_socketio_packet_t));
+
+    packet.type = NGX_SOCKETIO_SIO_DISCONNECT;
+    packet.nsp = *nsp;
+    ngx_str_set(&packet.json, "");
+
+    frames = ngx_http_socketio_frames_alloc(&packet, log);
+    if (frames.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_socketio_dismiss(zone, socket, frames.data, frames.len);
+
+    ngx_free(frames.data);
+
+    if (rc == NGX_ERROR) {
+        ngx_socketio_zone_full(zone, log, "a disconnect");
     }
 
     return rc;

@@ -469,6 +469,7 @@ ngx_http_socketio_batch_ask(ngx_http_socketio_batch_t *batch,
     asked->nsp = nsp;
     asked->peer = event->peer;
     asked->connect = (event->type == NGX_SOCKETIO_ENTRY_CONNECT);
+    asked->recovered = event->recovered;
     ngx_memcpy(asked->text, event->sid.data, NGX_SOCKETIO_SOCKET_TEXT);
 
     return NGX_OK;

@@ -51,6 +51,7 @@ ngx_http_socketio_event_read(ngx_socketio_zone_t *zone,
                                     : ngx_socketio_reason(entry->reason);
     event->websocket = (entry->transport == NGX_SOCKETIO_EIO_WEBSOCKET);
     event->peer = entry->peer;
+    event->recovered = entry->recovered;
 
     p = ngx_pnalloc(pool, NGX_HTTP_SOCKETIO_EVENT_ID_MAX
                           + NGX_SOCKETIO_SOCKET_TEXT);

@@ -44,6 +44,7 @@ typedef struct {
     ngx_uint_t                      nrooms;
 
     unsigned                        binary:1;   /* attachments, message */
+    unsigned                        recovered:1;
 } ngx_http_socketio_event_t;
 
 

@@ -96,7 +96,14 @@ ngx_http_socketio_event_json(u_char *p, ngx_http_socketio_event_t *event)
     case NGX_SOCKETIO_ENTRY_CONNECT:
         ngx_http_socketio_event_put_text(&out, ",\"handshake\":");
         ngx_http_socketio_event_put_connect(&out, event);
-        ngx_http_socketio_event_put_text(&out, ",\"recovered\":false");
+
+        if (event->recovered) {
+            ngx_http_socketio_event_put_text(&out, ",\"recovered\":true");
+
+        } else {
+            ngx_http_socketio_event_put_text(&out, ",\"recovered\":false");
+        }
+
         break;
 
     case NGX_SOCKETIO_ENTRY_EVENT:

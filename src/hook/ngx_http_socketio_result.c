@@ -405,6 +405,18 @@ ngx_http_socketio_result_connects(ngx_http_socketio_batch_t *batch,
 
         asked[i].answered = 1;
 
+        if (asked[i].recovered) {
+
+            if (!accept) {
+                (void) ngx_http_socketio_client_dismiss(zone,
+                                                        &asked[i].id.socket,
+                                                        &asked[i].nsp,
+                                                        ngx_cycle->log);
+            }
+
+            continue;
+        }
+
         if (accept) {
             (void) ngx_http_socketio_client_accept(zone, &asked[i].id.socket,
                                        &asked[i].peer, asked[i].text,
@@ -439,7 +451,12 @@ ngx_http_socketio_result_fail(ngx_http_socketio_batch_t *batch,
     asked = batch->asked.elts;
 
     for (i = 0; i < batch->items.nelts; i++) {
-        if (items[i].index >= items[i].session->keep) {
+
+        /* a recovered one is connected: without any answer it stays so */
+
+        if (items[i].index >= items[i].session->keep
+            || (asked[i].recovered && !final))
+        {
             asked[i].answered = 1;
         }
     }

@@ -7,7 +7,7 @@
 /* From the backend to one socket: accept, reject, replies, session data. */
 
 
-#include "store/ngx_socketio_emit.h"
+#include "store/ngx_socketio_recovery.h"
 #include "store/ngx_socketio_session.h"
 #include "store/ngx_socketio_message.h"
 #include "store/ngx_socketio_bytes.h"
@@ -66,6 +66,11 @@ ngx_socketio_accept(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
 
         if (socket->state == NGX_SOCKETIO_SOCKET_PENDING) {
             socket->state = NGX_SOCKETIO_SOCKET_CONNECTED;
+        }
+
+        if (socket->pass) {
+            /* of its rooms some may be missing */
+            ngx_socketio_pass_free_locked(zone, socket);
         }
 
         ngx_socketio_session_end_locked(zone, socket->session,
@@ -247,6 +252,48 @@ done:
         ngx_socketio_message_release_locked(zone, message);
     }
 
+    ngx_socketio_zone_unlock(zone);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_socketio_dismiss(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    u_char *frames, size_t len)
+{
+    ngx_int_t               rc;
+    ngx_str_t               part;
+    ngx_socketio_ref_t      message;
+    ngx_socketio_socket_t  *socket;
+
+    part.data = frames;
+    part.len = len;
+    rc = NGX_DECLINED;
+
+    message = ngx_socketio_message_try_lock(zone, &part, 1);
+
+    if (message == 0) {
+        return NGX_ERROR;
+    }
+
+    socket = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SOCKET, id->ref,
+                                      id->gen);
+
+    if (socket && socket->state == NGX_SOCKETIO_SOCKET_CONNECTED) {
+        rc = ngx_socketio_give_locked(zone, socket->session, id->ref, message,
+                                      0, ++zone->sh->seq, ngx_current_msec);
+
+        /* else it has been ended, with its session */
+
+        if (rc == NGX_OK) {
+            ngx_socketio_socket_end_locked(zone, id->ref,
+                                           NGX_SOCKETIO_REASON_SERVER_NSP,
+                                           ngx_current_msec);
+        }
+    }
+
+    ngx_socketio_message_release_locked(zone, message);
     ngx_socketio_zone_unlock(zone);
 
     return rc;

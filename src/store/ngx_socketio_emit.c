@@ -5,7 +5,7 @@
 
 
 #include "store/ngx_socketio_ack.h"
-#include "store/ngx_socketio_inbox.h"
+#include "store/ngx_socketio_recovery.h"
 #include "store/ngx_socketio_session.h"
 #include "store/ngx_socketio_slot.h"
 
@@ -83,6 +83,10 @@ ngx_socketio_emit(ngx_socketio_zone_t *zone, ngx_socketio_target_t *target,
     }
 
     rc = f.nsp ? ngx_socketio_emit_asked_locked(&f, ask) : NGX_OK;
+
+    if (f.nsp && rc == NGX_OK) {
+        ngx_socketio_log_add_locked(zone, target, f.nsp, f.message, f.now);
+    }
 
     if (rc == NGX_ERROR) {
         zone->sh->stats.full++;

@@ -38,6 +38,8 @@ typedef struct {
     ngx_uint_t                 nin;
     ngx_socketio_word_t       *except;
     ngx_uint_t                 nexcept;
+    uint64_t                   token;       /* of an emit that is kept for
+                                               lost sockets; 0: it is not */
     unsigned                   all:1;       /* of the namespace */
 } ngx_socketio_target_t;
 
@@ -103,6 +105,10 @@ ngx_int_t ngx_socketio_accept(ngx_socketio_zone_t *zone,
    frames the session is closed, in good order */
 ngx_int_t ngx_socketio_reject(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *socket, u_char *frames, size_t len, ngx_uint_t heard);
+
+/* frames, the "41", to a connected socket, and its end; codes as below */
+ngx_int_t ngx_socketio_dismiss(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *socket, u_char *frames, size_t len);
 
 /* to one connected socket: an ack; NGX_DECLINED: it is gone */
 ngx_int_t ngx_socketio_reply(ngx_socketio_zone_t *zone,

@@ -4,7 +4,7 @@
  */
 
 
-#include "store/ngx_socketio_inbox.h"
+#include "store/ngx_socketio_recovery.h"
 #include "store/ngx_socketio_session.h"
 #include "store/ngx_socketio_ack.h"
 #include "store/ngx_socketio_slot.h"
@@ -142,7 +142,10 @@ ngx_socketio_entry_copy_locked(ngx_socketio_zone_t *zone,
         event = ngx_socketio_rec(zone, ref);
         socket = ngx_socketio_rec(zone, event->socket);
 
-        entry->type = (event->rec.kind == NGX_SOCKETIO_EVENT_CONNECT)
+        entry->recovered =
+                        (event->rec.kind == NGX_SOCKETIO_EVENT_RECOVERED);
+        entry->type = (entry->recovered
+                       || event->rec.kind == NGX_SOCKETIO_EVENT_CONNECT)
                       ? NGX_SOCKETIO_ENTRY_CONNECT
                       : NGX_SOCKETIO_ENTRY_EVENT;
 
@@ -203,7 +206,7 @@ ngx_socketio_entry_remove_locked(ngx_socketio_zone_t *zone,
     }
 
     if (ngx_socketio_type(zone, ref) == NGX_SOCKETIO_SOCKET) {
-        ngx_socketio_socket_free_locked(zone, ref);
+        ngx_socketio_socket_done_locked(zone, ref);
         return;
     }
 

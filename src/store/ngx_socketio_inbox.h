@@ -19,6 +19,17 @@
 #include "store/ngx_socketio_room.h"
 
 
+/* a CONNECT with the pid of a socket that may be recovered: see recovery.h */
+
+typedef struct {
+    ngx_socketio_id_t          socket;
+    u_char                     secret[NGX_SOCKETIO_SECRET];
+    u_char                     key[NGX_SOCKETIO_PASS_KEY];
+    uint64_t                   token;       /* of the last message it got */
+    ngx_str_t                  frames;      /* the answer, if it is */
+} ngx_socketio_recover_t;
+
+
 typedef struct {
     ngx_uint_t                 kind;        /* NGX_SOCKETIO_EVENT_... */
     ngx_socketio_name_t        nsp;
@@ -28,6 +39,7 @@ typedef struct {
     ngx_uint_t                 attachments; /* to come */
     ngx_uint_t                 namespaces_max;
     u_char                     secret[NGX_SOCKETIO_SECRET];
+    ngx_socketio_recover_t    *recover;     /* CONNECT; NULL: as a new one */
     /* set for CONNECT */
     ngx_socketio_id_t          socket;
 } ngx_socketio_incoming_t;
@@ -37,7 +49,8 @@ typedef struct {
  * A CONNECT, an event, or an ACK, also one that waits for attachments.  An ACK
  * that nobody waits for is ignored.
  *
- * NGX_OK        it is in the inbox, or waits for attachments
+ * NGX_OK        it is in the inbox, or waits for attachments; or a socket
+ *               has been recovered, of which the backend, if any, hears
  * NGX_DONE      there is no backend: a CONNECT is to be accepted by the
  *               caller, an event has been dropped, as one of that kind
  *               always is; or, with in->socket.ref
@@ -59,6 +72,15 @@ ngx_int_t ngx_socketio_incoming_attachment(ngx_socketio_zone_t *zone,
 /* DISCONNECT from the client; NGX_OK, NGX_ABORT, NGX_DECLINED */
 ngx_int_t ngx_socketio_incoming_disconnect(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, ngx_socketio_name_t *nsp, uint64_t now);
+
+
+/*
+ * For store/: a checked one into the inbox.  NGX_OK: the message with its
+ * body, if any, is used up; NGX_BUSY: nothing has happened.
+ */
+ngx_int_t ngx_socketio_incoming_add_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *id, ngx_socketio_incoming_t *in,
+    ngx_socketio_ref_t socket, ngx_socketio_ref_t message);
 
 
 typedef enum {
@@ -104,6 +126,7 @@ typedef struct {
     uint32_t                   token_len;
     ngx_uint_t                 outcome;     /* NGX_SOCKETIO_EVENT_ACK... */
     unsigned                   binary:1;    /* a message of a raw session */
+    unsigned                   recovered:1; /* a connect: it is connected */
 } ngx_socketio_entry_t;
 
 

@@ -7,7 +7,7 @@
 /* From clients: events, attachments, disconnects on their way to an inbox. */
 
 
-#include "store/ngx_socketio_inbox.h"
+#include "store/ngx_socketio_recovery.h"
 #include "store/ngx_socketio_session.h"
 #include "store/ngx_socketio_ack.h"
 #include "store/ngx_socketio_message.h"
@@ -31,9 +31,6 @@ static ngx_int_t ngx_socketio_incoming_wait_locked(
     ngx_socketio_session_t *session);
 static ngx_int_t ngx_socketio_fault_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, ngx_socketio_eio_event_e event, uint64_t now);
-static ngx_int_t ngx_socketio_incoming_add_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_id_t *id, ngx_socketio_incoming_t *in,
-    ngx_socketio_ref_t socket, ngx_socketio_ref_t message);
 static ngx_int_t ngx_socketio_incoming_body_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t event, ngx_str_t *body);
 static ngx_int_t ngx_socketio_incoming_ack_locked(ngx_socketio_zone_t *zone,
@@ -69,6 +66,18 @@ ngx_socketio_incoming(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
 
     rc = ngx_socketio_incoming_check_locked(zone, id, in, &socket, now);
 
+    if (rc == NGX_OK && socket && in->kind == NGX_SOCKETIO_EVENT_CONNECT) {
+
+        if (ngx_socketio_recover_locked(zone, id, in, socket, &message, now)
+            == NGX_OK)
+        {
+            goto done;
+        }
+
+        in->recover = NULL;
+        rc = ngx_socketio_incoming_check_locked(zone, id, in, &socket, now);
+    }
+
     if (rc == NGX_OK) {
         rc = (in->kind == NGX_SOCKETIO_EVENT_ACK && in->attachments == 0)
              ? ngx_socketio_incoming_ack_locked(zone, in, socket, message)
@@ -82,6 +91,8 @@ ngx_socketio_incoming(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
         }
     }
 
+done:
+
     if (message) {
         ngx_socketio_message_release_locked(zone, message);
     }
@@ -92,7 +103,10 @@ ngx_socketio_incoming(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
 }
 
 
-/* NGX_OK: it may be added; *socket is set, 0 for a new one */
+/*
+ * NGX_OK: it may be added; *socket is set, 0 for a new one, and of a CONNECT
+ * one that may be recovered
+ */
 
 static ngx_int_t
 ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
@@ -139,6 +153,18 @@ ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
 
         if (session->nsockets >= in->namespaces_max) {
             return NGX_ERROR;
+        }
+
+        if (in->recover
+            && (!session->hooked
+                || ngx_socketio_inbox_full_locked(session, in->body.len)
+                   == NGX_OK))
+        {
+            *ref = ngx_socketio_recover_find_locked(zone, session, nsp, in,
+                                                    now);
+            if (*ref) {
+                return NGX_OK;
+            }
         }
 
         if (!session->hooked) {
@@ -300,9 +326,7 @@ ngx_socketio_fault_locked(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
 }
 
 
-/* NGX_OK: the message, if any, is used up; NGX_BUSY: nothing has happened */
-
-static ngx_int_t
+ngx_int_t
 ngx_socketio_incoming_add_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, ngx_socketio_incoming_t *in,
     ngx_socketio_ref_t socket_ref, ngx_socketio_ref_t message)

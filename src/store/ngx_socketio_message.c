@@ -170,6 +170,28 @@ ngx_socketio_message_free_locked(ngx_socketio_zone_t *zone,
 }
 
 
+void
+ngx_socketio_message_hold_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ((ngx_socketio_message_t *) ngx_socketio_rec(zone, ref))->nodes++;
+}
+
+
+void
+ngx_socketio_message_drop_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_message_t  *message;
+
+    message = ngx_socketio_rec(zone, ref);
+
+    if (--message->nodes == 0 && message->owner == 0) {
+        ngx_socketio_message_free_locked(zone, ref);
+    }
+}
+
+
 ngx_socketio_ref_t
 ngx_socketio_node_alloc_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t message, ngx_uint_t kind)
@@ -188,7 +210,7 @@ ngx_socketio_node_alloc_locked(ngx_socketio_zone_t *zone,
     node->message = message;
 
     if (message) {
-        ((ngx_socketio_message_t *) ngx_socketio_rec(zone, message))->nodes++;
+        ngx_socketio_message_hold_locked(zone, message);
     }
 
     ngx_socketio_used(node);
@@ -201,17 +223,12 @@ void
 ngx_socketio_node_free_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref)
 {
-    ngx_socketio_node_t     *node;
-    ngx_socketio_message_t  *message;
+    ngx_socketio_node_t  *node;
 
     node = ngx_socketio_rec(zone, ref);
 
     if (node->message) {
-        message = ngx_socketio_rec(zone, node->message);
-
-        if (--message->nodes == 0 && message->owner == 0) {
-            ngx_socketio_message_free_locked(zone, node->message);
-        }
+        ngx_socketio_message_drop_locked(zone, node->message);
     }
 
     ngx_socketio_free_locked(zone, ref);

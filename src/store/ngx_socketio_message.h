@@ -43,6 +43,12 @@ ngx_socketio_ref_t ngx_socketio_message_strip_locked(
     ngx_socketio_zone_t *zone, ngx_socketio_ref_t message,
     ngx_socketio_ref_t owner, ngx_socketio_ref_t *tail);
 
+/* as a node does; the last one to drop it frees it */
+void ngx_socketio_message_hold_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t message);
+void ngx_socketio_message_drop_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t message);
+
 /* 0: the zone is full */
 ngx_socketio_ref_t ngx_socketio_node_alloc_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t message, ngx_uint_t kind);

@@ -26,6 +26,7 @@
 #define NGX_SOCKETIO_SID_TEXT        22     /* base64url of them */
 #define NGX_SOCKETIO_SECRET          7      /* random bytes of a socket's id */
 #define NGX_SOCKETIO_SOCKET_TEXT     20     /* base64url: ref, gen, secret */
+#define NGX_SOCKETIO_PASS_KEY        12     /* random bytes of a pass */
 #define NGX_SOCKETIO_RING            128    /* bells a slot keeps */
 #define NGX_SOCKETIO_KEY_MAX         64     /* bytes of a command's key */
 #define NGX_SOCKETIO_KEY_OP          15     /* ... and name, with its 0 */
@@ -130,7 +131,10 @@ enum {
                                                or nobody need hear of it */
     NGX_SOCKETIO_SOCKET_ORPHAN,             /* ended while pending: the answer
                                                to its connect decides */
-    NGX_SOCKETIO_SOCKET_REFUSED             /* goes with its connect's entry */
+    NGX_SOCKETIO_SOCKET_REFUSED,            /* goes with its connect's entry */
+    NGX_SOCKETIO_SOCKET_LOST                /* the backend has heard of its
+                                               end: without a session until it
+                                               is recovered, or forgotten */
 };
 
 
@@ -148,6 +152,7 @@ typedef struct {
     uint16_t                   data_len;
     uint16_t                   nrooms;
     uint32_t                   end_seq;     /* of its disconnect event */
+    ngx_socketio_ref_t         pass;        /* 0: cannot be recovered */
     ngx_socketio_ref_t         awaited;     /* events: acks it has to send,
                                                the newest first */
     uint16_t                   nawaited;
@@ -155,6 +160,19 @@ typedef struct {
     uint8_t                    state;
     uint8_t                    reason;
 } ngx_socketio_socket_t;
+
+
+/* by what a socket is known again; while it is lost, on the zone's list */
+
+typedef struct {
+    ngx_socketio_rec_t         rec;
+    uint64_t                   time;        /* ms: its connection ended */
+    ngx_socketio_ref_t         socket;
+    ngx_socketio_ref_t         next;
+    ngx_socketio_ref_t         prev;
+    uint32_t                   location;    /* of its last session */
+    u_char                     key[NGX_SOCKETIO_PASS_KEY];
+} ngx_socketio_pass_t;
 
 
 /* A namespace is a room without parent; its members are all its sockets. */
@@ -170,6 +188,7 @@ typedef struct {
                                                rooms below, sockets */
     ngx_socketio_ref_t         list[2];     /* members: polling, websocket */
     uint32_t                   n[2];
+    uint64_t                   mark;        /* seq: of the socket recovered */
 } ngx_socketio_room_t;
 
 
@@ -233,6 +252,7 @@ typedef struct {
 
 enum {
     NGX_SOCKETIO_EVENT_CONNECT = 0,
+    NGX_SOCKETIO_EVENT_RECOVERED,           /* a connect that needs no answer */
     NGX_SOCKETIO_EVENT_EVENT,
     NGX_SOCKETIO_EVENT_TEXT,                /* messages of a raw session */
     NGX_SOCKETIO_EVENT_BINARY,
@@ -320,6 +340,30 @@ typedef struct {
     uint8_t                    len;
     u_char                     key[NGX_SOCKETIO_KEY_MAX];
 } ngx_socketio_keyed_t;
+
+
+/*
+ * A message that a lost socket may have missed, which it holds as a node
+ * does.  A word is a room, counted as if it had a member more (gen 0), or a
+ * socket, which may be gone.
+ */
+
+#define NGX_SOCKETIO_LOG_WORDS       4
+
+typedef struct {
+    ngx_socketio_rec_t         rec;
+    uint64_t                   token;       /* its offset as clients know it */
+    uint64_t                   time;        /* ms */
+    ngx_socketio_ref_t         next;        /* of the zone's */
+    ngx_socketio_ref_t         prev;
+    ngx_socketio_ref_t         message;
+    ngx_socketio_ref_t         nsp;         /* counted like a room */
+    ngx_socketio_ref_t         more;        /* bytes: all words, if there are
+                                               more than... */
+    uint16_t                   nin;         /* 0: for all */
+    uint16_t                   nexcept;     /* behind those */
+    ngx_socketio_id_t          words[NGX_SOCKETIO_LOG_WORDS];
+} ngx_socketio_log_t;
 
 
 struct ngx_socketio_slot_s {

@@ -16,8 +16,6 @@ uint64_t  ngx_socketio_name_seed = 0xcbf29ce484222325;
 
 static ngx_socketio_ref_t *ngx_socketio_room_bucket_locked(
     ngx_socketio_zone_t *zone, ngx_socketio_ref_t parent, uint32_t hash);
-static void ngx_socketio_member_link_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t member, ngx_uint_t list);
 
 
 void
@@ -213,7 +211,7 @@ ngx_socketio_member_add_locked(ngx_socketio_zone_t *zone,
     socket->members = ref;
     socket->nrooms++;
 
-    ngx_socketio_member_link_locked(zone, ref, list);
+    ngx_socketio_member_show_locked(zone, ref, list);
     ngx_socketio_room_ref_locked(zone, room);
     ngx_socketio_used(member);
 
@@ -221,8 +219,8 @@ ngx_socketio_member_add_locked(ngx_socketio_zone_t *zone,
 }
 
 
-static void
-ngx_socketio_member_link_locked(ngx_socketio_zone_t *zone,
+void
+ngx_socketio_member_show_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref, ngx_uint_t list)
 {
     ngx_socketio_room_t    *room;
@@ -320,6 +318,6 @@ ngx_socketio_member_move_locked(ngx_socketio_zone_t *zone,
 
     if (member->rec.kind == 0) {
         ngx_socketio_member_hide_locked(zone, member);
-        ngx_socketio_member_link_locked(zone, ref, 1);
+        ngx_socketio_member_show_locked(zone, ref, 1);
     }
 }

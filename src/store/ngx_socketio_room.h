@@ -9,7 +9,8 @@
  * parent, its members are all its connected sockets; a room's parent is its
  * namespace.  A member is on the room's polling or websocket list, so that an
  * emit walks only the former; members of ended sockets are on neither, but
- * keep the room until the backend has heard of the end.
+ * keep the room until the backend has heard of the end, or the socket cannot
+ * be recovered any more.
  */
 
 
@@ -60,6 +61,9 @@ ngx_socketio_ref_t ngx_socketio_member_add_locked(ngx_socketio_zone_t *zone,
 /* off both lists; the record stays on its socket */
 void ngx_socketio_member_hide_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_member_t *member);
+/* on a list again: 0 or 1 */
+void ngx_socketio_member_show_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t member, ngx_uint_t list);
 void ngx_socketio_member_free_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t member);
 /* polling to websocket */

@@ -79,6 +79,11 @@ ngx_socketio_ref_t ngx_socketio_socket_find_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_session_t *session, ngx_socketio_ref_t nsp);
 ngx_socketio_ref_t ngx_socketio_socket_add_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session, ngx_socketio_name_t *nsp, u_char *secret);
+/* on the session's list, where it counts, and off it */
+void ngx_socketio_socket_link_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t socket, ngx_socketio_ref_t session);
+void ngx_socketio_socket_cut_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t socket);
 /* the slot of its websocket */
 ngx_uint_t ngx_socketio_socket_slot_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t socket);

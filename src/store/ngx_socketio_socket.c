@@ -4,7 +4,7 @@
  */
 
 
-#include "store/ngx_socketio_inbox.h"
+#include "store/ngx_socketio_recovery.h"
 #include "store/ngx_socketio_session.h"
 #include "store/ngx_socketio_ack.h"
 #include "store/ngx_socketio_bytes.h"
@@ -36,9 +36,8 @@ ngx_socketio_ref_t
 ngx_socketio_socket_add_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session_ref, ngx_socketio_name_t *nsp, u_char *secret)
 {
-    ngx_socketio_ref_t       ref, room;
-    ngx_socketio_socket_t   *socket;
-    ngx_socketio_session_t  *session;
+    ngx_socketio_ref_t      ref, room;
+    ngx_socketio_socket_t  *socket;
 
     room = ngx_socketio_room_make_locked(zone, 0, nsp);
     if (room == 0) {
@@ -51,22 +50,36 @@ ngx_socketio_socket_add_locked(ngx_socketio_zone_t *zone,
         return 0;
     }
 
-    session = ngx_socketio_rec(zone, session_ref);
     socket = ngx_socketio_rec(zone, ref);
 
     ngx_memcpy(socket->secret, secret, NGX_SOCKETIO_SECRET);
-    socket->session = session_ref;
     socket->nsp = room;
-    socket->next = session->sockets;
-    session->sockets = ref;
-    session->nsockets++;
 
     ngx_socketio_room_ref_locked(zone, room);
     ngx_socketio_used(socket);
 
-    zone->sh->stats.sockets++;
+    ngx_socketio_socket_link_locked(zone, ref, session_ref);
 
     return ref;
+}
+
+
+void
+ngx_socketio_socket_link_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, ngx_socketio_ref_t session_ref)
+{
+    ngx_socketio_socket_t   *socket;
+    ngx_socketio_session_t  *session;
+
+    socket = ngx_socketio_rec(zone, ref);
+    session = ngx_socketio_rec(zone, session_ref);
+
+    socket->session = session_ref;
+    socket->next = session->sockets;
+    session->sockets = ref;
+    session->nsockets++;
+
+    zone->sh->stats.sockets++;
 }
 
 
@@ -131,6 +144,12 @@ ngx_socketio_socket_end_locked(ngx_socketio_zone_t *zone,
 
     socket->state = NGX_SOCKETIO_SOCKET_ENDED;
 
+    if (socket->pass && socket->members) {
+        /* connected and told so: it may be recovered */
+        ((ngx_socketio_pass_t *) ngx_socketio_rec(zone, socket->pass))->time =
+                                                                          now;
+    }
+
     if (session->partial) {
         event = ngx_socketio_rec(zone, session->partial);
 
@@ -163,26 +182,21 @@ ngx_socketio_socket_end_locked(ngx_socketio_zone_t *zone,
         ngx_socketio_inbox_add_locked(zone, session_ref, ref, 0);
 
     } else {
-        ngx_socketio_socket_free_locked(zone, ref);
+        ngx_socketio_socket_done_locked(zone, ref);
     }
 }
 
 
 void
-ngx_socketio_socket_free_locked(ngx_socketio_zone_t *zone,
+ngx_socketio_socket_cut_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref)
 {
-    ngx_socketio_ref_t       nsp, *p;
+    ngx_socketio_ref_t      *p;
     ngx_socketio_socket_t   *socket;
     ngx_socketio_session_t  *session;
 
     socket = ngx_socketio_rec(zone, ref);
     session = ngx_socketio_rec(zone, socket->session);
-    nsp = socket->nsp;
-
-    while (socket->members) {
-        ngx_socketio_member_free_locked(zone, socket->members);
-    }
 
     p = &session->sockets;
 
@@ -193,11 +207,38 @@ ngx_socketio_socket_free_locked(ngx_socketio_zone_t *zone,
     *p = socket->next;
     session->nsockets--;
 
+    socket->next = 0;
+    socket->session = 0;
+
+    zone->sh->stats.sockets--;
+}
+
+
+void
+ngx_socketio_socket_free_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_ref_t      nsp;
+    ngx_socketio_socket_t  *socket;
+
+    socket = ngx_socketio_rec(zone, ref);
+    nsp = socket->nsp;
+
+    while (socket->members) {
+        ngx_socketio_member_free_locked(zone, socket->members);
+    }
+
+    if (socket->session) {
+        ngx_socketio_socket_cut_locked(zone, ref);
+    }
+
+    if (socket->pass) {
+        ngx_socketio_pass_free_locked(zone, socket);
+    }
+
     ngx_socketio_bytes_free_locked(zone, socket->data);
     ngx_socketio_free_locked(zone, ref);
     ngx_socketio_room_unref_locked(zone, nsp);
-
-    zone->sh->stats.sockets--;
 }
 
 

@@ -14,6 +14,7 @@
 
 #include "store/ngx_socketio_session.h"
 #include "store/ngx_socketio_ack.h"
+#include "store/ngx_socketio_recovery.h"
 
 
 #define NGX_SOCKETIO_WHEEL_HOLD  64         /* records */
@@ -229,6 +230,8 @@ ngx_socketio_wheel_turn(ngx_socketio_zone_t *zone, uint64_t now)
 
         ngx_socketio_zone_unlock(zone);
     }
+
+    ngx_socketio_recovery_turn(zone, now);
 }
 
 

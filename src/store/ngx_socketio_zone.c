@@ -34,6 +34,8 @@ uint16_t  ngx_socketio_record_sizes[NGX_SOCKETIO_TYPES] = {
     sizeof(ngx_socketio_event_t),
     sizeof(ngx_socketio_ack_t),
     sizeof(ngx_socketio_keyed_t),
+    sizeof(ngx_socketio_pass_t),
+    sizeof(ngx_socketio_log_t),
     64, 128, 256, 512, 1024, 2048, 4096
 };
 
@@ -194,6 +196,10 @@ ngx_socketio_zone_empty_locked(ngx_socketio_zone_t *zone)
     ngx_memzero(sh->nfree, sizeof(sh->nfree));
     ngx_memzero(sh->wheel, sizeof(sh->wheel));
     ngx_memzero(sh->wheel_map, sizeof(sh->wheel_map));
+
+    sh->log = sh->log_tail = sh->log_n = sh->log_gap = 0;
+    sh->log_bytes = 0;
+    sh->lost = sh->lost_tail = 0;
 
     for (i = 0; i < sh->npages; i++) {
         zone->table[i].next = (i + 1 < sh->npages) ? i + 2 : 0;

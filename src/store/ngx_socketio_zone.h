@@ -27,7 +27,7 @@
 #include <ngx_core.h>
 
 
-#define NGX_SOCKETIO_LAYOUT          5      /* of everything in shared memory */
+#define NGX_SOCKETIO_LAYOUT          6      /* of everything in shared memory */
 #define NGX_SOCKETIO_PAGE            4096
 #define NGX_SOCKETIO_SLOTS_MAX       256
 #define NGX_SOCKETIO_WHEEL           1024   /* buckets of 10 ms: 10 s */
@@ -56,6 +56,8 @@ typedef enum {
     NGX_SOCKETIO_EVENT,
     NGX_SOCKETIO_ACK,
     NGX_SOCKETIO_KEY,
+    NGX_SOCKETIO_PASS,
+    NGX_SOCKETIO_LOG,
     NGX_SOCKETIO_BYTES,                     /* 7 sizes: 64, 128 ... 4096 */
     NGX_SOCKETIO_TYPES = NGX_SOCKETIO_BYTES + 7
 } ngx_socketio_type_e;
@@ -97,6 +99,7 @@ typedef struct {
     uint64_t                   slow;        /* closed: send queue */
     uint64_t                   forgotten;   /* keys, before their time */
     uint64_t                   emptied;
+    uint64_t                   recovered;   /* connections */
 } ngx_socketio_stats_t;
 
 
@@ -125,6 +128,16 @@ typedef struct {
 
     ngx_socketio_ref_t         wheel[NGX_SOCKETIO_WHEEL];
     uint64_t                   wheel_map[NGX_SOCKETIO_WHEEL / 64];
+
+    uint64_t                   log_bytes;
+    uint64_t                   recovery_at; /* ms: when the next two are
+                                               looked at */
+    ngx_socketio_ref_t         log;         /* messages, oldest first */
+    ngx_socketio_ref_t         log_tail;
+    uint32_t                   log_n;
+    uint32_t                   log_gap;     /* one is missing: all must go */
+    ngx_socketio_ref_t         lost;        /* passes, oldest first */
+    ngx_socketio_ref_t         lost_tail;
 
     ngx_socketio_stats_t       stats;
 } ngx_socketio_zone_sh_t;
@@ -170,6 +183,8 @@ struct ngx_socketio_zone_s {                /* private to a process */
     uint64_t                   wakes[NGX_SOCKETIO_SLOTS_MAX / 64];
     ngx_socketio_id_t          owned[NGX_SOCKETIO_OWNED];
     uint32_t                   tenures[NGX_SOCKETIO_OWNED];
+    ngx_msec_t                 recovery;    /* 0: off */
+    uint32_t                   tokens;      /* given by this process */
     ngx_uint_t                 full_logged; /* ngx_time() of the last line */
     void                      *data;        /* the layers' above */
 };

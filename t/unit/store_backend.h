@@ -101,7 +101,11 @@ model_word(void)
     }
 
     s = &model_sessions[model_choose(MODEL_SESSIONS)];
-    n = model_choose(2);
+    n = model_choose(3);
+
+    if (n == 2) {
+        return model_lost_text();
+    }
 
     return (s->used && s->sockets[n].used) ? s->sockets[n].text : "nobody";
 }
@@ -148,6 +152,9 @@ model_target(model_target_t *t)
         ngx_socketio_word_set(&t->except[i], &text);
     }
 }
+
+
+static void model_logged(model_target_t *t, uint32_t serial);
 
 
 static ngx_uint_t
@@ -631,6 +638,12 @@ model_accept(model_worker_t *w, model_session_t *s, model_socket_t *m)
     for (i = 0; i < nrooms; i++) {
         strcpy(rooms[i], model_word());
         model_name(&names[i], rooms[i]);
+    }
+
+    model_pass(w, s, m);
+
+    if (model_gone()) {
+        return;
     }
 
     rc = ngx_socketio_accept(&w->zone, &m->id, names, nrooms, &data, frames,

@@ -360,6 +360,112 @@ check_conns(ngx_socketio_ref_t ref, ngx_socketio_session_t *session)
 }
 
 
+/* what a socket has, on whatever list it is; "kind" of its members */
+
+static void
+check_socket(ngx_socketio_ref_t ref, ngx_socketio_socket_t *socket,
+    ngx_uint_t kind)
+{
+    ngx_uint_t              rooms;
+    ngx_socketio_ref_t      m;
+    ngx_socketio_pass_t    *pass;
+    ngx_socketio_member_t  *member;
+
+    check_bytes(socket->data, ref, socket->data_len);
+
+    (void) check_rec(socket->nsp, NGX_SOCKETIO_ROOM);
+    check_counts[socket->nsp]++;
+
+    if (socket->pass) {
+        pass = check_reach(socket->pass, NGX_SOCKETIO_PASS);
+        must(pass->socket == ref);
+        must(socket->state == NGX_SOCKETIO_SOCKET_LOST
+             || (!pass->next && !pass->prev));
+    }
+
+    for (rooms = 0, m = socket->members; m; m = member->socket_next) {
+        member = check_reach(m, NGX_SOCKETIO_MEMBER);
+        must(member->socket == ref && member->rec.kind == kind);
+        must(++rooms <= socket->nrooms);
+
+        (void) check_rec(member->room, NGX_SOCKETIO_ROOM);
+        check_counts[member->room]++;
+        must(member->room == socket->nsp
+             || ((ngx_socketio_room_t *)
+                 ngx_socketio_rec(check_zone, member->room))->parent
+                == socket->nsp);
+    }
+
+    must(rooms == socket->nrooms);
+}
+
+
+/* lost sockets, and the log of what they have missed */
+
+static void
+check_recovery(void)
+{
+    uint32_t                 i, n;
+    uint64_t                 bytes;
+    ngx_socketio_id_t       *words, space[NGX_SOCKETIO_LOG_NAMES];
+    ngx_socketio_ref_t       ref, prev;
+    ngx_socketio_log_t      *log;
+    ngx_socketio_pass_t     *pass;
+    ngx_socketio_socket_t   *socket;
+    ngx_socketio_message_t  *message;
+    ngx_socketio_zone_sh_t  *sh;
+
+    sh = check_zone->sh;
+    prev = 0;
+
+    for (ref = sh->lost; ref; prev = ref, ref = pass->next) {
+        pass = check_rec(ref, NGX_SOCKETIO_PASS);
+        must(pass->prev == prev);
+
+        socket = check_reach(pass->socket, NGX_SOCKETIO_SOCKET);
+        must(socket->state == NGX_SOCKETIO_SOCKET_LOST);
+        must(socket->pass == ref && socket->session == 0);
+        must(socket->next == 0 && socket->inbox_next == 0);
+        check_socket(pass->socket, socket, NGX_SOCKETIO_HIDDEN);
+    }
+
+    must(prev == sh->lost_tail);
+
+    n = 0;
+    bytes = 0;
+    prev = 0;
+
+    for (ref = sh->log; ref; prev = ref, ref = log->next) {
+        log = check_reach(ref, NGX_SOCKETIO_LOG);
+        must(log->prev == prev);
+
+        message = check_rec(log->message, NGX_SOCKETIO_MESSAGE);
+        check_counts[log->message]++;
+        bytes += message->len;
+        n++;
+
+        check_bytes(log->more, ref, log->more
+                    ? (log->nin + log->nexcept) * sizeof(ngx_socketio_id_t)
+                    : 0);
+
+        (void) check_rec(log->nsp, NGX_SOCKETIO_ROOM);
+        check_counts[log->nsp]++;
+        words = ngx_socketio_log_read_locked(check_zone, log, space);
+
+        for (i = 0; i < (uint32_t) log->nin + log->nexcept; i++) {
+            if (words[i].gen == 0) {
+                (void) check_rec(words[i].ref, NGX_SOCKETIO_ROOM);
+                check_counts[words[i].ref]++;
+            }
+        }
+    }
+
+    must(prev == sh->log_tail);
+    must(n == sh->log_n && bytes == sh->log_bytes);
+    must(n || !sh->log_gap);
+}
+
+
 static void
 check_awaited(ngx_socketio_ref_t socket_ref, ngx_socketio_socket_t *socket)
 {
@@ -451,9 +557,8 @@ check_acks(void)
 static void
 check_sockets(ngx_socketio_ref_t session_ref, ngx_socketio_session_t *session)
 {
-    ngx_uint_t              n, rooms, kind, in;
-    ngx_socketio_ref_t      ref, m;
-    ngx_socketio_member_t  *member;
+    ngx_uint_t              n, kind, in;
+    ngx_socketio_ref_t      ref;
     ngx_socketio_socket_t  *socket;
 
     n = 0;
@@ -462,11 +567,7 @@ check_sockets(ngx_socketio_ref_t session_ref, ngx_socketio_session_t *session)
         socket = check_reach(ref, NGX_SOCKETIO_SOCKET);
         must(socket->session == session_ref);
         must(++n <= session->nsockets);
-        check_bytes(socket->data, ref, socket->data_len);
         check_awaited(ref, socket);
-
-        (void) check_rec(socket->nsp, NGX_SOCKETIO_ROOM);
-        check_counts[socket->nsp]++;
 
         in = check_counts[ref];
         check_counts[ref] = 0;
@@ -501,20 +602,7 @@ check_sockets(ngx_socketio_ref_t session_ref, ngx_socketio_session_t *session)
         /* one is all that a raw session ever has */
         must(!session->raw || session->nsockets == 1);
 
-        for (rooms = 0, m = socket->members; m; m = member->socket_next) {
-            member = check_reach(m, NGX_SOCKETIO_MEMBER);
-            must(member->socket == ref && member->rec.kind == kind);
-            must(++rooms <= socket->nrooms);
-
-            (void) check_rec(member->room, NGX_SOCKETIO_ROOM);
-            check_counts[member->room]++;
-            must(member->room == socket->nsp
-                 || ((ngx_socketio_room_t *)
-                     ngx_socketio_rec(check_zone, member->room))->parent
-                    == socket->nsp);
-        }
-
-        must(rooms == socket->nrooms);
+        check_socket(ref, socket, kind);
     }
 
     must(n == session->nsockets);
@@ -835,6 +923,7 @@ check_all(ngx_socketio_zone_t *zone)
     check_pages();
     check_sessions();
     check_acks();
+    check_recovery();
     check_hashes();
     check_keys();
     check_slots();

@@ -223,6 +223,11 @@ model_op_emit(model_worker_t *w)
     }
 
     asks = model_asking(w, &t, &a);
+
+    if (w->zone.recovery && !flags && !asks && model_choose(8)) {
+        t.target.token = ngx_socketio_token(&w->zone);
+    }
+
     rc = ngx_socketio_emit(&w->zone, &t.target, frames, len, flags,
                            asks ? &a.ask : NULL, &count);
 
@@ -243,6 +248,7 @@ model_op_emit(model_worker_t *w)
     }
 
     must(rc == NGX_OK);
+    model_logged(&t, serial);
 
     for (want = 0, i = 0; i < MODEL_SESSIONS; i++) {
 

@@ -81,7 +81,8 @@ model_entry(model_session_t *s, ngx_socketio_entry_t *e)
     what = m->events[m->peeked++];
 
     if (what == 0) {
-        must(e->type == NGX_SOCKETIO_ENTRY_CONNECT && e->seq == 0);
+        must(e->type == NGX_SOCKETIO_ENTRY_CONNECT);
+        must(e->recovered == m->recovered);
         return;
     }
 
@@ -167,7 +168,7 @@ model_hook_done(model_worker_t *w, model_owned_t *o)
 
         if (o->entries[i].type == NGX_SOCKETIO_ENTRY_DISCONNECT) {
             must(m->state == MODEL_ENDED && m->nevents == 0 && !m->nasks);
-            m->used = 0;
+            model_socket_gone(m, 1);
             model_seen[4]++;
             continue;
         }

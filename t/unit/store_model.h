@@ -15,6 +15,8 @@
  *   the backend hears of each socket: connect, events in order and without a
  *   gap, then, if it accepted, exactly one disconnect, whatever dies;
  *   each ack that an emit asks for has one outcome (store_asks.h);
+ *   who comes back to a lost socket gets what it missed, all of it and once,
+ *   or is a new one;
  *   rooms, counts of emits and selectors, refusals, what is seen by looking at
  *   sockets and rooms, are as the model says;
  *   nobody who has something to do has not been woken;
@@ -30,6 +32,7 @@
 
 
 #include "store_client.h"
+#include "store_recover.h"
 
 
 /*
@@ -157,6 +160,7 @@ model_start(ngx_uint_t slot)
          == NGX_OK);
     w->zone.wake = model_wake;
     w->zone.inbox = model_inbox;
+    w->zone.recovery = model_recovery;
     w->alive = 1;
 
     while (ngx_socketio_slot_claim(&w->zone, slot) == NGX_BUSY) {
@@ -358,6 +362,8 @@ model_reset(void)
 
     ngx_memzero(model_sessions, sizeof(model_sessions));
     ngx_memzero(model_asks, sizeof(model_asks));
+    ngx_memzero(model_lost, sizeof(model_lost));
+    model_nlog = 0;
 
     for (i = 0; i < MODEL_SLOTS; i++) {
         check_dead &= ~((uint64_t) 1 << i);
@@ -470,6 +476,11 @@ model_sync(void)
     }
 
     model_asks_sync();
+    for (i = 0; i < MODEL_LOST; i++) {
+        if (model_lost[i].used) {
+            (void) model_lost_record(&model_lost[i]);
+        }
+    }
 
     model_any_close = 0;
     model_full = model_zone.sh->stats.full;
@@ -675,6 +686,9 @@ model_step(void)
     } else if (n == 73) {
         model_op_stranger(w, s);
 
+    } else if (n < 78) {
+        model_op_recover(w, s);
+
     } else if (n == 72) {
         s->may_close = 1;
         ngx_socketio_end(&w->zone, &s->id,
@@ -752,6 +766,7 @@ model_finish(void)
     for (i = 0; i < MODEL_ASKS; i++) {
         must(!model_asks[i].used);
     }
+    model_forget(&model_workers[0]);
 
     for (i = 0; i < MODEL_SLOTS; i++) {
         if (model_workers[i].alive) {
@@ -791,6 +806,9 @@ model_run(ngx_uint_t npages, ngx_uint_t every, ngx_uint_t steps)
     model_turned = 0;
     model_die = 0;
     model_nhoard = 0;
+    model_nlog = 0;
+    ngx_memzero(model_lost, sizeof(model_lost));
+    model_recovery = model_choose(4) ? 20000 : 0;
     model_unlocks = 0;
     model_every = every;
     model_serial = 0;

@@ -178,6 +178,8 @@ static ngx_uint_t  store_ack_hold = 3;
 #include "store/ngx_socketio_select.c"
 #include "store/ngx_socketio_answer.c"
 #include "store/ngx_socketio_key.c"
+#include "store/ngx_socketio_log.c"
+#include "store/ngx_socketio_recovery.c"
 
 
 #endif /* _STORE_SOURCES_H_INCLUDED_ */

@@ -88,6 +88,9 @@ typedef struct {
     model_ask_t             *asks[MODEL_OWED];      /* the oldest first */
     uint8_t                  given[MODEL_OWED];     /* up, in this step */
     ngx_uint_t               nasks;
+    ngx_uint_t               recovered;     /* its last connect was */
+    ngx_uint_t               pass;          /* with this key it comes back */
+    u_char                   key[NGX_SOCKETIO_PASS_KEY];
 } model_socket_t;
 
 
@@ -187,6 +190,10 @@ static void model_websocket_close(model_worker_t *w, model_local_t *local,
     ngx_socketio_eio_event_e event);
 static void model_sync(void);
 static void model_asks_end(model_socket_t *m);
+static const char *model_lost_text(void);
+static void model_socket_gone(model_socket_t *m, ngx_uint_t hooked);
+static void model_pass(model_worker_t *w, model_session_t *s,
+    model_socket_t *m);
 static void model_accept(model_worker_t *w, model_session_t *s,
     model_socket_t *m);
 
@@ -299,7 +306,7 @@ model_socket_end(model_session_t *s, model_socket_t *m)
 
     if (!s->hooked) {
         model_asks_end(m);
-        m->used = 0;
+        model_socket_gone(m, 0);
         return;
     }
 
