@@ -27,9 +27,11 @@
 
 #define MODEL_ACK            ((uint64_t) 1 << 63)
 #define model_ack_event(ask, kind, parts, body)                               \
-    (MODEL_ACK | (uint64_t) (kind) << 60 | (uint64_t) (parts) << 56           \
+    (MODEL_ACK | (uint64_t) ((kind) - NGX_SOCKETIO_EVENT_ACK) << 60           \
+     | (uint64_t) (parts) << 56           \
      | (uint64_t) (ask)->token << 32 | (body))
-#define model_ack_kind(e)    ((ngx_uint_t) ((e) >> 60) & 7)
+#define model_ack_kind(e)                                                     \
+    (NGX_SOCKETIO_EVENT_ACK + ((ngx_uint_t) ((e) >> 60) & 7))
 #define model_ack_parts(e)   ((ngx_uint_t) ((e) >> 56) & 15)
 #define model_ack_token(e)   ((uint32_t) ((e) >> 32) & 0xffffff)
 

@@ -256,7 +256,13 @@ class Backend {
             }
             return;
         }
-        if (e.seq !== s.seq + 1 || e.nsp !== s.nsp || s.gone || FIRST.has(e.type)) {
+        /* a lost one may come back, and is then connected again */
+        const again = s.gone && FIRST.has(e.type) && e.recovered;
+        if (
+            e.seq !== s.seq + 1 ||
+            e.nsp !== s.nsp ||
+            (!again && (s.gone || FIRST.has(e.type)))
+        ) {
             this.problem(`after seq ${s.seq}${s.gone ? ', disconnect' : ''}`, e);
         }
         s.seq = e.seq;

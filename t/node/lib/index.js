@@ -9,9 +9,9 @@ const samples = require('./samples');
 const { Backend } = require('./backend');
 
 /* Short deadlines in /fast/, to see what silence leads to. */
-function chat(port, more = '') {
+function chat(port, more = '', zone = '32m') {
     return `
-    socketio_zone chat 32m;
+    socketio_zone chat ${zone};
     upstream app { server 127.0.0.1:${port}; keepalive 16; }
     server {
         listen 127.0.0.1:%%PORT%% reuseport;
@@ -35,10 +35,10 @@ ${more.replaceAll('%%BACKEND%%', port)}
  * fn gets { nginx, backend, mode, workers, name, test } for 1 and 4 workers and
  * each transport mode; one nginx and one backend per number of workers.
  */
-async function matrix(fn, { modes = client.MODES, workers = [1, 4], more, after } = {}) {
+async function matrix(fn, { modes = client.MODES, workers = [1, 4], more, zone, after } = {}) {
     for (const w of workers) {
         const backend = await new Backend().start();
-        const server = new nginx.Nginx({ http: chat(backend.port, more), workers: w });
+        const server = new nginx.Nginx({ http: chat(backend.port, more, zone), workers: w });
         const evidence = () => `${backend.evidence()}\n${server.evidence()}`;
         const label = `${w} worker${w > 1 ? 's' : ''}`;
 
