@@ -64,8 +64,9 @@ main(int argc, char **argv)
         "asks", "answers", "answers with attachments", "given up", "timeouts",
         "gone", "not awaited for a worker", "waits that end",
         "waits given up", "waits that go with their worker",
-        "asks without memory", "answers to nobody", "workers robbed", "lost sockets",
-        "recovered sockets", "missed messages", "sockets not recovered"
+        "asks without memory", "answers to nobody", "workers robbed",
+        "lost sockets", "recovered sockets", "missed messages",
+        "sockets not recovered"
     };
 
     model_choose = choose;
