@@ -18,6 +18,8 @@
 /* "key" is looked at: what only looks may be repeated anyway, and an answer
    to an event is its own */
 #define NGX_HTTP_SOCKETIO_COMMAND_KEY      0x10
+/* doing it twice is doing it once: one that was given up midway may run again */
+#define NGX_HTTP_SOCKETIO_COMMAND_AGAIN    0x20
 
 #define NGX_HTTP_SOCKETIO_COMMAND_POOL     4096
 
@@ -52,16 +54,16 @@ static ngx_http_socketio_command_op_t  ngx_http_socketio_command_ops[] = {
     { "reject", NGX_HTTP_SOCKETIO_COMMAND_HOOK,
       ngx_http_socketio_command_reject },
     { "join", NGX_HTTP_SOCKETIO_COMMAND_BOTH
-      |NGX_HTTP_SOCKETIO_COMMAND_KEY,
+      |NGX_HTTP_SOCKETIO_COMMAND_KEY|NGX_HTTP_SOCKETIO_COMMAND_AGAIN,
       ngx_http_socketio_command_join },
     { "leave", NGX_HTTP_SOCKETIO_COMMAND_BOTH
-      |NGX_HTTP_SOCKETIO_COMMAND_KEY,
+      |NGX_HTTP_SOCKETIO_COMMAND_KEY|NGX_HTTP_SOCKETIO_COMMAND_AGAIN,
       ngx_http_socketio_command_leave },
     { "disconnect", NGX_HTTP_SOCKETIO_COMMAND_BOTH
-      |NGX_HTTP_SOCKETIO_COMMAND_KEY,
+      |NGX_HTTP_SOCKETIO_COMMAND_KEY|NGX_HTTP_SOCKETIO_COMMAND_AGAIN,
       ngx_http_socketio_command_disconnect },
     { "data", NGX_HTTP_SOCKETIO_COMMAND_BOTH
-      |NGX_HTTP_SOCKETIO_COMMAND_KEY,
+      |NGX_HTTP_SOCKETIO_COMMAND_KEY|NGX_HTTP_SOCKETIO_COMMAND_AGAIN,
       ngx_http_socketio_command_data },
     { "fetch", NGX_HTTP_SOCKETIO_COMMAND_PUBLISH,
       ngx_http_socketio_command_fetch },
@@ -159,8 +161,8 @@ ngx_http_socketio_command_end(ngx_http_socketio_command_t *command)
 
     command->run = NULL;
 
-    /* one that is given up has begun, and will not begin again */
-    ngx_http_socketio_command_key_end(run, NGX_OK);
+    /* given up midway: what clients have been sent is not sent again */
+    ngx_http_socketio_command_key_end(run, run->again ? NGX_BUSY : NGX_OK);
 
     if (run->end) {
         run->end(run);
@@ -232,6 +234,8 @@ ngx_http_socketio_command_do(ngx_http_socketio_run_t *run)
         return ngx_http_socketio_command_error(run, "bad_op",
                                    "op is for socketio_protocol socket.io");
     }
+
+    run->again = (op->where & NGX_HTTP_SOCKETIO_COMMAND_AGAIN) ? 1 : 0;
 
     if (op->where & NGX_HTTP_SOCKETIO_COMMAND_KEY) {
         rc = ngx_http_socketio_command_key(run);

@@ -39,6 +39,7 @@ struct ngx_http_socketio_run_s {
     unsigned                        named:1;    /* it has an id */
     unsigned                        nobody:1;   /* valid, but nobody is there */
     unsigned                        keyed:1;    /* "key" has been taken */
+    unsigned                        again:1;    /* may run twice */
 
     u_char                          text[NGX_SOCKETIO_SOCKET_TEXT];
     u_char                          space[NGX_HTTP_SOCKETIO_NAME_MAX];
