@@ -42,6 +42,9 @@
 #include "store/ngx_socketio_fetch.c"
 #include "store/ngx_socketio_select.c"
 #include "store/ngx_socketio_answer.c"
+#include "store/ngx_socketio_ack.c"
+#include "store/ngx_socketio_recovery.c"
+#include "store/ngx_socketio_log.c"
 #include "store/ngx_socketio_key.c"
 
 
