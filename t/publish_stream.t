@@ -29,6 +29,11 @@ HTTP
             socketio_publish test;
             client_body_timeout 1s;
         }
+        location = /unread {
+            socketio_publish test;
+            client_max_body_size 0;
+            send_timeout 1s;
+        }
         location = /gzip { socketio_publish test; gzip on; }
         location = /slow {
             socketio_publish test;
@@ -305,10 +310,23 @@ $c->_until(60, sub { substr($c->{in}, -7) eq "\r\n0\r\n\r\n" || undef });
 is(($c->response // { body => '' })->{body} =~ tr/\n//, $sent * 1000,
     'and goes on when it reads');
 
-# ... and one that never does.
+# ... and one that never does is given up.
+$c = $t->connect_to_worker(0);
+setsockopt $c->{sock}, SOL_SOCKET, SO_RCVBUF, pack 'i', 65536;
+head($c, '/unread');
+$off = 0;
+ok(eventually(sub {
+    my $n = syswrite $c->{sock}, $body, length($body) - $off, $off;
+    $off = ($off + ($n // 0)) % length $body;
+    return 1 if !defined $n && !$!{EAGAIN};
+    return $t->log_lines(qr/the results of a publisher are not read/) > 0
+        if !defined $n;
+    return 0;
+}, 20), 'send_timeout');
+ok($t->log_lines(qr/the results of a publisher are not read/) > 0, 'says why');
+
 $c = $t->connect_to_worker(0);
 head($c, '/big');
-$c->{sock}->blocking(0);
 syswrite $c->{sock}, $body for 1 .. 100;
 $c->reset;
 is($t->http('POST', '/_publish', body => $COUNT, worker => 0)->{body} . "\n",
