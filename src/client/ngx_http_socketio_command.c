@@ -18,7 +18,7 @@
 /* "key" is looked at: what only looks may be repeated anyway, and an answer
    to an event is its own */
 #define NGX_HTTP_SOCKETIO_COMMAND_KEY      0x10
-/* doing it twice is doing it once: one that was given up midway may run again */
+/* twice is as once: one that was given up midway may run again */
 #define NGX_HTTP_SOCKETIO_COMMAND_AGAIN    0x20
 
 #define NGX_HTTP_SOCKETIO_COMMAND_POOL     4096
