@@ -20,6 +20,8 @@ my $t = Test::SocketIO->new(workers => 2, alarm => 90);
 # what is answered comes behind all that was sent before, on that worker.
 my $b = $t->run_hook(sub ($events, $req, $ctl) {
     my @out;
+    my ($status) = map { $_->{handshake}{auth}{status} // () } @$events;
+    return reply(status => $status) if $status;
     for my $e (@$events) {
         my %id = (id => $e->{id});
         if ($e->{type} eq 'connect') {
@@ -37,6 +39,7 @@ my $b = $t->run_hook(sub ($events, $req, $ctl) {
     return \@out;
 }, zone => '8m recovery=1m', socketio => <<'CONF', http => <<'HTTP',
             socketio_hook_lanes 1;
+            socketio_hook_timeout 300ms;
             socketio_namespaces / /custom;
             socketio_send_queue 100 64k;
 CONF
@@ -349,6 +352,22 @@ sub fresh ($c, $why, %o) {
     fresh($c, 'rejected');
 }
 
+# Answers that are none: what would refuse a connect ends the socket.
+for (['websocket', 403], ['polling', 503]) {
+    my ($transport, $status) = @$_;
+    my $c = ready($transport, 0);
+    lose($c);
+    my $d = back($c, $transport, 1, auth => { status => $status });
+    is($d->{id}, $c->{id}, "status $status: back");
+    if ($status == 403) {
+        is($d->{s}->next_packet, '41', "status $status: it is disconnected");
+    }
+    else {
+        $d->{s}->emit(['/', 5], 'works');
+        is($d->{s}->next_packet, '435[]', "status $status: it stays");
+    }
+}
+
 # Two at once, on two workers.
 for my $i (1 .. 5) {
     my $c = ready('websocket', 0);
@@ -387,11 +406,19 @@ for my $i (1 .. 5) {
         'sio 119: without a backend');
 }
 
+for my $arg ('recovery=', 'recovery=x', 'recovery=25h', 'recover=1m') {
+    my ($exit, $out) = $t->test_conf("%%TEST_GLOBALS%%\nevents { }\n"
+        . "http { socketio_zone z 1m $arg; }\n");
+    ok($exit && $out =~ /"socketio_zone": "\Q$arg\E" is not/,
+        "refused: $arg") or diag($out);
+}
+
 # Each end belongs to a connect, each connect to at most one end.
 {
     settled();
     my (%up, $bad);
     for my $e ($b->events) {
+        next if $up{$e->{id}}++;        # once more, after a failure
         $bad .= " $e->{sid}:$e->{seq}"
             if $e->{seq} != ($up{$e->{sid}}{seq} // 0)
             || ($e->{type} eq 'connect') == ($up{$e->{sid}}{on} // 0);
