@@ -19,6 +19,7 @@
 #include "delivery/ngx_socketio_worker.h"
 
 
+#define NGX_HTTP_SOCKETIO_PUBLISH_STAY   3600000    /* ms */
 #define NGX_HTTP_SOCKETIO_PUBLISH_SLICE  100    /* commands at a time */
 #define NGX_HTTP_SOCKETIO_PUBLISH_STEP   10     /* one of a command's counts */
 
@@ -29,6 +30,7 @@ static ngx_http_socketio_publish_t *ngx_http_socketio_publish_create(
 static ngx_http_socketio_publish_t *ngx_http_socketio_publish_of(
     ngx_http_request_t *r);
 static void ngx_http_socketio_publish_cleanup(void *data);
+static void ngx_http_socketio_publish_stay(ngx_event_t *ev);
 
 static void ngx_http_socketio_publish_turn(ngx_event_t *ev);
 static void ngx_http_socketio_publish_readable(ngx_http_request_t *r);
@@ -166,6 +168,10 @@ ngx_http_socketio_publish_create(ngx_http_request_t *r)
     publish->event.data = publish;
     publish->event.log = r->connection->log;
 
+    publish->stay.handler = ngx_http_socketio_publish_stay;
+    publish->stay.data = publish;
+    publish->stay.log = r->connection->log;
+
     publish->command.zone = conf->publish->data;
     publish->command.log = r->connection->log;
     publish->command.max_rooms = conf->max_rooms;
@@ -211,6 +217,17 @@ ngx_http_socketio_publish_cleanup(void *data)
     if (publish->event.posted) {
         ngx_delete_posted_event(&publish->event);
     }
+
+    if (publish->stay.timer_set) {
+        ngx_del_timer(&publish->stay);
+    }
+}
+
+
+static void
+ngx_http_socketio_publish_stay(ngx_event_t *ev)
+{
+    ngx_add_timer(ev, NGX_HTTP_SOCKETIO_PUBLISH_STAY);
 }
 
 
@@ -246,6 +263,12 @@ ngx_http_socketio_publish_wait(ngx_http_socketio_publish_t *publish,
 
     if (rev->timer_set) {
         ngx_del_timer(rev);
+    }
+
+    /* but a worker that shuts down ends when it has no timer any more */
+
+    if (!publish->stay.timer_set) {
+        ngx_add_timer(&publish->stay, NGX_HTTP_SOCKETIO_PUBLISH_STAY);
     }
 }
 

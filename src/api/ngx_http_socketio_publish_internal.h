@@ -41,6 +41,7 @@ typedef struct {
     ngx_int_t                       offset;     /* of a mistake; -1: unknown */
     ngx_http_socketio_publish_e     state;
     ngx_event_t                     event;
+    ngx_event_t                     stay;       /* its timer keeps the worker */
 
     /* input: nginx's buffers, and what has been copied out of them */
 

@@ -301,7 +301,7 @@ class Record {
                 }
             }
         }
-        return out.length ? out : this.holes();
+        return out.length ? out : this.holes().concat(this.unanswered(true));
     }
 
     /* who was meant for certain, and has got what began later, or is still there */
@@ -398,40 +398,60 @@ class Record {
         }
     }
 
-    /* settled: all outcomes must be there */
+    /* of those who were asked for certain */
+    unanswered(alive) {
+        const out = [];
+        const asked = [...this.messages.values()].filter((m) => m.ask === 'token' && m.sure);
+        for (const life of this.lives.values()) {
+            const { s } = life;
+            if (!s || (alive && !this.alive(life))) {
+                continue;
+            }
+            const told = new Set(s.outcomes.map((o) => o.m));
+            for (const m of asked) {
+                if (!told.has(m) && this.meant(s, m) === 'in' && this.stays(s, m)) {
+                    out.push(`no outcome of ${m.key} for ${s.key}`);
+                }
+            }
+        }
+        return out;
+    }
+
     tokens() {
-        const asked = [...this.messages.values()].filter((m) => m.ask === 'token');
         for (const s of this.sids.values()) {
             const counts = new Map();
             for (const o of s.outcomes) {
                 counts.set(o.m, (counts.get(o.m) || 0) + 1);
                 this.outcome(s, o);
             }
-            for (const m of asked) {
-                const n = counts.get(m) || 0;
+            for (const [m, n] of counts) {
                 const meant = this.meant(s, m);
-                if (n > m.times || (n && meant === 'out')) {
+                if (n > m.times || meant === 'out') {
                     this.problem('outcomes', `${n} of ${m.key} for ${s.key}, ${meant}`);
-                }
-                if (!n && m.sure && meant === 'in' && this.stays(s, m)) {
-                    this.problem('outcome', `none of ${m.key} for ${s.key}`);
                 }
             }
         }
+        this.problems.push(...this.unanswered());
     }
 
     outcome(s, o) {
         const where = `${o.where}, ${o.m.key} for ${s.key}`;
         if (o.args) {
             this.answer(s.life, o.m, o.args, o.attachments, where);
-        } else if (o.error === 'disconnected') {
-            if (!s.gone) {
-                this.problem('outcome', `${where}: not disconnected`);
-            }
-        } else if (o.error !== 'timeout') {
+        } else if (
+            !['timeout', 'disconnected'].includes(o.error) ||
+            (o.error === 'disconnected' && !s.gone)
+        ) {
             this.problem('outcome', `${where}: ${o.error}`);
-        } else if (o.m.patient && s.life && s.life.said.has(o.m.key) && !s.life.ended) {
-            this.problem('outcome', `${where}: timeout, but it answered`);
+        } else if (
+            /* what a client said before it left comes before that */
+            o.m.patient &&
+            o.m.times === 1 &&
+            s.life &&
+            s.life.said.has(o.m.key) &&
+            s.life.intent === 'clean'
+        ) {
+            this.problem('outcome', `${where}: ${o.error}, but it answered`);
         }
     }
 
