@@ -165,9 +165,11 @@ for my $how (qw/websocket polling/) {
 }
 
 # Halves of surrogate pairs: this backend's parser, too, refuses all of a text
-# that has one in it.
+# that has one in it.  Infinity it writes as no JSON at all.
 for my $s (ws(), poll()) {
-    $s->send('42["a\ud83d",{"\ude00b":"\ud83d\ude00"}]', '42["next"]');
+    $s->send('42["a\ud83d",{"\ude00b":"\ud83d\ude00"}]', '42["inf",-1e999]',
+        '42["do",{"event":"x","args":[1e999,1e300]}]');
+    is($s->next_packet, '42["x",null,1e+300]', 'sio 43: Infinity is null');
     my $e = first(sub { $_->{sid} eq $s->{id} }, 'event');
     is_deeply([@{$e // {}}{qw/event args/}],
         ["a\x{fffd}", [{ "\x{fffd}b" => "\x{1f600}" }]],

@@ -172,9 +172,8 @@ ngx_http_socketio_event_failed(ngx_uint_t outcome)
 
 /*
  * Line breaks are white space in JSON text that was checked, and would end
- * the line for a backend that reads by lines.  Half a surrogate pair would
- * cost all that share the request their answers, if the backend's parser is
- * one of those that refuse it.
+ * the line for a backend that reads by lines.  What programs fail to read or
+ * to write would cost all that share the request their answers.
  */
 
 static ngx_int_t

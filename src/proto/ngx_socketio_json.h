@@ -69,8 +69,10 @@ ngx_int_t ngx_socketio_json_string(u_char *dst, size_t *len, u_char *p,
     u_char *last);
 
 /*
- * Half a surrogate pair, which JSON can spell and UTF-8 cannot, becomes
- * \ufffd: many parsers refuse it, and with it all that is in the same text.
+ * What many programs refuse, or cannot write again, and with it all that is
+ * in the same text, is replaced in its place: half a surrogate pair, which
+ * JSON can spell and UTF-8 cannot, by \ufffd; numbers that JavaScript reads as
+ * Infinity by null, which it writes for that.
  */
 void ngx_socketio_json_mend(u_char *p, u_char *last);
 

@@ -164,42 +164,6 @@ ngx_socketio_json_unescape(u_char **pos, u_char *last, u_char *out)
 }
 
 
-void
-ngx_socketio_json_mend(u_char *p, u_char *last)
-{
-    uint32_t  code;
-
-    while (p < last) {
-        p = memchr(p, '\\', last - p);
-
-        if (p == NULL) {
-            return;
-        }
-
-        if (last - p < 6 || p[1] != 'u') {
-            p += 2;
-            continue;
-        }
-
-        code = ngx_socketio_json_hex4(p + 2, last);
-
-        if (code >= 0xd800 && code <= 0xdbff
-            && last - p >= 12 && p[6] == '\\' && p[7] == 'u'
-            && (ngx_socketio_json_hex4(p + 8, last) & ~0x3ff) == 0xdc00)
-        {
-            p += 12;
-            continue;
-        }
-
-        if (code >= 0xd800 && code <= 0xdfff) {
-            ngx_memcpy(p + 2, "fffd", 4);
-        }
-
-        p += 6;
-    }
-}
-
-
 uint32_t
 ngx_socketio_json_hex4(u_char *p, u_char *last)
 {

@@ -11,12 +11,15 @@
  */
 
 
+#include <float.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "proto/ngx_socketio_utf8.c"
 #include "proto/ngx_socketio_json.c"
 #include "proto/ngx_socketio_json_string.c"
 #include "proto/ngx_socketio_json_pick.c"
+#include "proto/ngx_socketio_json_mend.c"
 
 
 #define must(cond)                                                            \
@@ -26,6 +29,7 @@
 
 
 static void fuzz_valid(u_char *p, u_char *last, ngx_str_t *path);
+static void fuzz_infinite(u_char *p, u_char *text, size_t len);
 static void fuzz_mend(u_char *p, size_t len);
 static void fuzz_any(u_char *p, u_char *last, ngx_str_t *path);
 static void fuzz_escape(u_char *p, size_t len);
@@ -132,6 +136,35 @@ fuzz_valid(u_char *p, u_char *last, ngx_str_t *path)
 }
 
 
+/* a text that is a number, as libc reads it */
+
+static void
+fuzz_infinite(u_char *p, u_char *text, size_t len)
+{
+    char    *number;
+    double   value;
+
+    if (len == 0 || (*p != '-' && !ngx_socketio_is_digit(*p))) {
+        return;
+    }
+
+    number = malloc(len + 1);
+    must(number != NULL);
+    memcpy(number, p, len);
+    number[len] = '\0';
+
+    value = strtod(number, NULL);
+    free(number);
+
+    if (isinf(value)) {
+        must(memcmp(text, "null", 4) == 0);
+
+    } else if (fabs(value) < DBL_MAX) {
+        must(memcmp(text, p, len) == 0);
+    }
+}
+
+
 /* what is mended is valid, and says what decoding made of it before */
 
 static void
@@ -151,6 +184,8 @@ fuzz_mend(u_char *p, size_t len)
     must(ngx_socketio_json_check(text, text + len,
                                  NGX_SOCKETIO_JSON_MAX_DEPTH)
          == NGX_OK);
+
+    fuzz_infinite(p, text, len);
 
     if (ngx_socketio_json_string(was, &n, p, p + len) == NGX_OK) {
         must(ngx_socketio_json_string(is, &m, text, text + len) == NGX_OK);

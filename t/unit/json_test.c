@@ -18,6 +18,7 @@
 #include "proto/ngx_socketio_json.c"
 #include "proto/ngx_socketio_json_string.c"
 #include "proto/ngx_socketio_json_pick.c"
+#include "proto/ngx_socketio_json_mend.c"
 
 
 typedef struct {
@@ -534,7 +535,22 @@ test_mend(void)
         { "\"\\ud83d\\nude00\"", "\"\\ufffd\\nude00\"" },
         { "\"\\ud83dxude00\"", "\"\\ufffdxude00\"" },
         { "\"\\\\\\udfff\\\"\"", "\"\\\\\\ufffd\\\"\"" },
-        { "{\"\\ud83d\":\"\\ude00\"}", "{\"\\ufffd\":\"\\ufffd\"}" }
+        { "{\"\\ud83d\":\"\\ude00\"}", "{\"\\ufffd\":\"\\ufffd\"}" },
+
+        { "[0,-0,1.5,-1e-400,1E+308,0e999,0.0e999]", NULL },
+        { "1.7976931348623157e+308", NULL },
+        { "-1.7976931348623158e308", NULL },
+        { "0.00017976931348623157e312", NULL },
+        { "17976931348623157000000000000000000e274", NULL },
+        { "\"1e999\"", NULL }, { "{\"1e999\":1}", NULL },
+        { "1e309", "null " }, { "2e308", "null " }, { "-2E308", "null  " },
+        { "[1e999,-1e+999]", "[null ,null   ]" },
+        { "{\"a\":1.8e308}", "{\"a\":null   }" },
+        { "0.001e312", "null     " },
+        { "1e99999999999999999999999", "null                     " },
+        { "1e-99999999999999999999999", NULL },
+        { "179.76931348623157e306", NULL },
+        { "1797.6931348623157e306", "null                  " }
     };
 
     for (i = 0; i < nelts(t); i++) {
