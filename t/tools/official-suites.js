@@ -18,7 +18,8 @@
  * Some points are races by their nature, mostly with several workers: they send on
  * two connections at once, and expect the first to be served first, "forcefully
  * close the session" (GET beside a POST of "1"), "ignore ... with same sid after
- * upgrade" ("5" beside a GET, or another websocket).
+ * upgrade" ("5" beside a GET, or another websocket).  "should send ping/pong packets"
+ * has 200 ms for each pong, which the suite may miss where it shares the machine.
  */
 
 const { spawn, spawnSync } = require('node:child_process');
