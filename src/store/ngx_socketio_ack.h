@@ -96,6 +96,9 @@ ngx_uint_t ngx_socketio_ack_hooked_locked(ngx_socketio_zone_t *zone,
 /* it is answered, or will not be: NGX_SOCKETIO_EVENT_ACK... */
 void ngx_socketio_ack_settle_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t event, ngx_uint_t kind);
+/* nobody is left to answer: who waits is rung, or the record is freed */
+void ngx_socketio_ack_finish_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ack);
 /* all that a socket owes: it has ended */
 void ngx_socketio_ack_gone_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t socket);

@@ -43,6 +43,7 @@
 #include "store/ngx_socketio_select.c"
 #include "store/ngx_socketio_answer.c"
 #include "store/ngx_socketio_ack.c"
+#include "store/ngx_socketio_ask.c"
 #include "store/ngx_socketio_recovery.c"
 #include "store/ngx_socketio_log.c"
 #include "store/ngx_socketio_key.c"

@@ -172,6 +172,7 @@ static ngx_uint_t  store_ack_hold = 3;
 #include "store/ngx_socketio_inbox.c"
 #include "store/ngx_socketio_emit.c"
 #include "store/ngx_socketio_ack.c"
+#include "store/ngx_socketio_ask.c"
 #include "store/ngx_socketio_word.c"
 #include "store/ngx_socketio_scan.c"
 #include "store/ngx_socketio_fetch.c"
