@@ -22,6 +22,7 @@
 #define NGX_HTTP_SOCKETIO_PUBLISH_STAY   3600000    /* ms */
 #define NGX_HTTP_SOCKETIO_PUBLISH_SLICE  100    /* commands at a time */
 #define NGX_HTTP_SOCKETIO_PUBLISH_STEP   10     /* one of a command's counts */
+#define NGX_HTTP_SOCKETIO_PUBLISH_REACH  1000   /* sockets count as one more */
 
 
 static void ngx_http_socketio_publish_start(ngx_http_request_t *r);
@@ -371,6 +372,9 @@ ngx_http_socketio_publish_go(ngx_http_socketio_publish_t *publish)
 
         if (publish->command.run) {
             i += NGX_HTTP_SOCKETIO_PUBLISH_STEP;
+
+        } else {
+            i += publish->command.count / NGX_HTTP_SOCKETIO_PUBLISH_REACH;
         }
     }
 
