@@ -509,6 +509,7 @@ async function publisher(world, i) {
         const body = JSON.stringify(op.command);
         const { text } = await request(nginx.port, '/_publish', { body, timeout: 30000 });
         op.result = JSON.parse(text);
+        op.done = record.tick();
         if (op.result.ok !== true) {
             record.problem('publish', `${body}: ${text}`);
         }

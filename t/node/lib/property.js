@@ -482,7 +482,12 @@ class Record {
                 this.problem('result', `${m.key}: ${expected}, ${received}, ${keys}; ${low.length} to ${high}`);
             }
             for (const s of low) {
-                if (m.patient && s.life.said.has(m.key) && !keys.includes(s.key)) {
+                if (
+                    m.patient &&
+                    s.life.said.has(m.key) &&
+                    this.until(s) > m.done &&
+                    !keys.includes(s.key)
+                ) {
                     this.problem('result', `${m.key} without ${s.key}, which answered`);
                 }
             }
@@ -490,8 +495,11 @@ class Record {
     }
 
     stays(s, m) {
-        const till = Math.min(s.gone || Infinity, s.life.ended || Infinity, s.life.leaving || Infinity);
-        return till > m.end;
+        return this.until(s) > m.end;
+    }
+
+    until({ gone, life }) {
+        return Math.min(gone || Infinity, life.ended || Infinity, life.leaving || Infinity);
     }
 
     /* all clients have gone, and the backend knows */
