@@ -371,7 +371,7 @@ class Client {
                 fn(...value);
             }
         };
-        if (how === 'never' || (how === 'some' && this.d.chance(0.5))) {
+        if (!life || how === 'never' || (how === 'some' && this.d.chance(0.5))) {
             return;
         }
         if (how === 'later') {
