@@ -13,6 +13,9 @@
 #include "store/ngx_socketio_bytes.h"
 
 
+#define NGX_SOCKETIO_ACK_BURY  16           /* acks in one hold */
+
+
 static void ngx_socketio_ack_cut_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t event);
 static void ngx_socketio_ack_keep_locked(ngx_socketio_zone_t *zone,
@@ -354,10 +357,13 @@ ngx_int_t
 ngx_socketio_ack_bury_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_slot_t *slot)
 {
-    while (slot->acks) {
-        if (ngx_socketio_ack_drop_locked(zone, slot->acks,
-                                         NGX_SOCKETIO_ACK_HOLD)
-            == NGX_AGAIN)
+    ngx_uint_t  n;
+
+    for (n = 0; slot->acks; n++) {
+        if (n == NGX_SOCKETIO_ACK_BURY
+            || ngx_socketio_ack_drop_locked(zone, slot->acks,
+                                            NGX_SOCKETIO_ACK_HOLD)
+               == NGX_AGAIN)
         {
             return NGX_AGAIN;
         }

@@ -640,6 +640,58 @@ test_ask_without_memory(void)
 
 
 /*
+ * There is memory for some of those who are asked.  Fails if these are left
+ * owing an answer to what they have not got.
+ */
+
+static void
+test_ask_half_without_memory(void)
+{
+    ngx_uint_t              i, count;
+    ngx_socketio_id_t       id, sockets[100];
+    ngx_socketio_ask_t      ask;
+    ngx_socketio_word_t     word;
+    ngx_socketio_target_t   t;
+
+    begin(60);
+
+    must(ngx_socketio_slot_claim(&zones[1], 0) == NGX_OK);
+
+    for (i = 0; i < 100; i++) {
+        id = open_session(&zones[1], NGX_SOCKETIO_EIO_POLLING, 0, 10);
+        sockets[i] = connect_socket(&zones[1], &id, "/", i ? NULL : "one");
+    }
+
+    target_of(&t, "/", &word, "one");
+    ngx_memzero(&ask, sizeof(ask));
+    ask.number = ngx_socketio_ack_number(&zones[1]);
+    ask.timeout = 1000;
+    ask.max = 10;
+    must(ngx_socketio_emit(&zones[1], &t, frames, 10, 0, &ask, &count)
+         == NGX_OK && owed(&sockets[0]) == 1);
+    id = ask.id;
+
+    /* nodes for all, but no page for more events */
+
+    fill_nodes(&zones[1], 110);
+    target_of(&t, "/", &word, NULL);
+    ask.number = ngx_socketio_ack_number(&zones[1]);
+    ok(ngx_socketio_emit(&zones[1], &t, frames, 10, 0, &ask, &count)
+       == NGX_ERROR && count == 0, "refused");
+
+    for (count = 0, i = 0; i < 100; i++) {
+        count += owed(&sockets[i]);
+    }
+
+    ok(count == 1, "nobody owes an answer");
+
+    empty_nodes(&zones[1]);
+    ngx_socketio_ack_free(&zones[1], &id);
+    ok(end(), "nothing is left");
+}
+
+
+/*
  * A worker that waits for acks is stopped and robbed.  Fails if what clients
  * answer meanwhile is lost, or it is not told when it comes back.
  */
@@ -747,6 +799,7 @@ main(void)
     test_taken_before_noticed();
     test_emit_without_memory();
     test_ask_without_memory();
+    test_ask_half_without_memory();
     test_robbed_wait();
     test_zone();
 

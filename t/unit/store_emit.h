@@ -42,7 +42,7 @@ model_asking(model_worker_t *w, model_target_t *t, model_asking_t *a)
     model_ask_t      *ask;
     model_session_t  *s;
 
-    static ngx_msec_t  timeouts[] = { 1, 60, 700, 5000, 60000 };
+    static ngx_msec_t  timeouts[] = { 1, 45, 700, 5000, 60000 };
 
     ask = model_ask_free();
 

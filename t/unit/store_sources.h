@@ -157,7 +157,7 @@ static ngx_uint_t  store_scan_look = 1024;
 #undef NGX_SOCKETIO_ACK_HOLD
 #define NGX_SOCKETIO_ACK_HOLD      store_ack_hold
 
-static ngx_uint_t  store_ack_hold = 3;
+static ngx_uint_t  store_ack_hold = 1;
 
 #include "store/ngx_socketio_bytes.c"
 #include "store/ngx_socketio_message.c"
