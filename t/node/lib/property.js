@@ -449,7 +449,7 @@ class Record {
             o.m.times === 1 &&
             s.life &&
             s.life.said.has(o.m.key) &&
-            s.life.intent === 'clean'
+            this.orderly(s)
         ) {
             this.problem('outcome', `${where}: ${o.error}, but it answered`);
         }
@@ -498,6 +498,17 @@ class Record {
         return this.until(s) > m.end;
     }
 
+    /*
+     * All that the client said before its end has come before that.  Clients 1.x and 2.x
+     * may leave a request that has it, and their end with it.
+     */
+    orderly({ life, reason }) {
+        return (
+            life.intent === 'clean' &&
+            (life.how.startsWith('4') || reason === 'client namespace disconnect')
+        );
+    }
+
     until({ gone, life }) {
         return Math.min(gone || Infinity, life.ended || Infinity, life.leaving || Infinity);
     }
@@ -526,7 +537,7 @@ class Record {
                 this.problem('disconnected', `${life.key}, ${life.how}: ${life.reason}, ${s.reason}`);
             }
             const left = life.emits.filter((e) => !e.event);
-            if (left.length && life.intent === 'clean') {
+            if (left.length && this.orderly(s)) {
                 this.problem('lost', `event ${left[0].n} of ${life.key}, ${life.how}, ${s.reason}`);
             }
             for (const e of life.emits) {
