@@ -76,6 +76,15 @@ typedef struct {
 } ngx_http_socketio_cookie_t;
 
 
+/* of "socketio_status" */
+
+typedef enum {
+    NGX_HTTP_SOCKETIO_STATUS_ASKED = 0,     /* by the Accept header */
+    NGX_HTTP_SOCKETIO_STATUS_JSON,
+    NGX_HTTP_SOCKETIO_STATUS_PROMETHEUS
+} ngx_http_socketio_status_e;
+
+
 typedef struct ngx_http_socketio_loc_conf_s  ngx_http_socketio_loc_conf_t;
 
 
@@ -135,7 +144,10 @@ struct ngx_http_socketio_loc_conf_s {
 
     ngx_shm_zone_t             *publish;    /* "socketio_publish" */
     ngx_array_t                *bearers;    /* ngx_str_t */
-    ngx_flag_t                  open;
+    ngx_flag_t                  open;       /* of this, or of the next */
+
+    ngx_shm_zone_t             *status;     /* "socketio_status" */
+    ngx_uint_t                  status_format;
 };
 
 

@@ -79,6 +79,13 @@ ngx_command_t  ngx_http_socketio_commands[] = {
       0,
       NULL },
 
+    { ngx_string("socketio_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE123,
+      ngx_http_socketio_conf_status,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("socketio_hook"),
       NGX_HTTP_SOCKETIO_ANY_CONF|NGX_CONF_1MORE,
       ngx_http_socketio_conf_hook,

@@ -33,6 +33,8 @@ char *ngx_http_socketio_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_socketio_conf_socketio(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_socketio_conf_status(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_socketio_conf_publish(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_socketio_conf_hook(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -10,6 +10,7 @@
 #include "ngx_http_socketio_conf.h"
 #include "transport/ngx_http_socketio_transport.h"
 #include "api/ngx_http_socketio_publish.h"
+#include "api/ngx_http_socketio_status.h"
 #include "delivery/ngx_socketio_worker.h"
 
 
@@ -267,6 +268,68 @@ ngx_http_socketio_conf_publish(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (slcf->open && slcf->bearers) {
         return ngx_http_socketio_conf_error(cf, &value[1],
                                       "is either \"open\" or has a \"bearer\"");
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_socketio_conf_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_socketio_loc_conf_t *slcf = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i, format;
+
+    if (slcf->status) {
+        return "is duplicate";
+    }
+
+    if (ngx_http_socketio_conf_handler(cf, ngx_http_socketio_status_handler)
+        != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    slcf->status = ngx_shared_memory_add(cf, &value[1], 0,
+                                         &ngx_http_socketio_module);
+    if (slcf->status == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 2; i < cf->args->nelts; i++) {
+
+        if (ngx_strcmp(value[i].data, "open") == 0) {
+
+            if (slcf->open) {
+                return ngx_http_socketio_conf_error(cf, &value[i],
+                                                    "is duplicate");
+            }
+
+            slcf->open = 1;
+            continue;
+        }
+
+        if (ngx_strcmp(value[i].data, "json") == 0) {
+            format = NGX_HTTP_SOCKETIO_STATUS_JSON;
+
+        } else if (ngx_strcmp(value[i].data, "prometheus") == 0) {
+            format = NGX_HTTP_SOCKETIO_STATUS_PROMETHEUS;
+
+        } else {
+            return ngx_http_socketio_conf_error(cf, &value[i],
+                          "is not \"json\", \"prometheus\" or \"open\"");
+        }
+
+        if (slcf->status_format) {
+            return ngx_http_socketio_conf_error(cf, &value[i],
+                                                "is duplicate");
+        }
+
+        slcf->status_format = format;
     }
 
     return NGX_CONF_OK;

@@ -10,6 +10,7 @@
 #include "ngx_http_socketio_conf.h"
 #include "transport/ngx_http_socketio_transport.h"
 #include "api/ngx_http_socketio_publish.h"
+#include "api/ngx_http_socketio_status.h"
 
 
 static char *ngx_http_socketio_check_useless(ngx_conf_t *cf,
@@ -51,6 +52,7 @@ ngx_http_socketio_create_loc_conf(ngx_conf_t *cf)
      *     conf->transports = 0;
      *     conf->revisions = 0;
      *     conf->publish = NULL;
+     *     conf->status = NULL;
      *     conf->bearers = NULL;
      *     conf->open = 0;
      */
@@ -123,7 +125,9 @@ ngx_http_socketio_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    if (conf->shm_zone == NULL && conf->publish == NULL) {
+    if (conf->shm_zone == NULL && conf->publish == NULL
+        && conf->status == NULL)
+    {
         return NGX_CONF_OK;
     }
 
@@ -260,6 +264,13 @@ ngx_http_socketio_merge_handler(ngx_conf_t *cf,
         conf->bearers = prev->bearers;
         conf->open = prev->open;
         clcf->handler = ngx_http_socketio_publish_handler;
+    }
+
+    if (prev->status) {
+        conf->status = prev->status;
+        conf->status_format = prev->status_format;
+        conf->open = prev->open;
+        clcf->handler = ngx_http_socketio_status_handler;
     }
 
     if (prev->shm_zone == NULL) {
@@ -442,6 +453,11 @@ ngx_http_socketio_check(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf,
     if (conf->publish) {
         return ngx_http_socketio_check_zone(cf, "socketio_publish",
                                             conf->publish);
+    }
+
+    if (conf->status) {
+        return ngx_http_socketio_check_zone(cf, "socketio_status",
+                                            conf->status);
     }
 
     if (ngx_http_socketio_check_zone(cf, "socketio", conf->shm_zone)

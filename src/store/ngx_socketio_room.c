@@ -115,6 +115,7 @@ ngx_socketio_room_make_locked(ngx_socketio_zone_t *zone,
 
     if (parent) {
         ngx_socketio_room_ref_locked(zone, parent);
+        zone->sh->stats.rooms++;
     }
 
     return ref;
@@ -165,6 +166,7 @@ ngx_socketio_room_drop_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_free_locked(zone, ref);
 
     if (parent) {
+        zone->sh->stats.rooms--;
         ngx_socketio_room_unref_locked(zone, parent);
     }
 }

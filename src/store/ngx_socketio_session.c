@@ -190,6 +190,8 @@ ngx_socketio_session_ended_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t      ref, next;
     ngx_socketio_socket_t  *socket;
 
+    zone->sh->stats.closed[session->eio.reason]++;
+
     if (session->partial) {
         ngx_socketio_event_free_locked(zone, session->partial);
         session->partial = 0;

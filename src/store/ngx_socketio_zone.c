@@ -231,6 +231,7 @@ ngx_socketio_zone_empty_locked(ngx_socketio_zone_t *zone)
     emptied = sh->stats.emptied + 1;
     sh->stats.sessions = 0;
     sh->stats.sockets = 0;
+    sh->stats.rooms = 0;
     sh->stats.emptied = emptied;
 
 }

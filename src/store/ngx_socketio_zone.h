@@ -26,8 +26,10 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "proto/ngx_socketio_eio_session.h"
 
-#define NGX_SOCKETIO_LAYOUT          6      /* of everything in shared memory */
+
+#define NGX_SOCKETIO_LAYOUT          7      /* of everything in shared memory */
 #define NGX_SOCKETIO_PAGE            4096
 #define NGX_SOCKETIO_SLOTS_MAX       256
 #define NGX_SOCKETIO_WHEEL           1024   /* buckets of 10 ms: 10 s */
@@ -100,6 +102,8 @@ typedef struct {
     uint64_t                   forgotten;   /* keys, before their time */
     uint64_t                   emptied;
     uint64_t                   recovered;   /* connections */
+    uint64_t                   rooms;       /* now, without namespaces */
+    uint64_t                   closed[NGX_SOCKETIO_REASON_LAST]; /* sessions */
 } ngx_socketio_stats_t;
 
 

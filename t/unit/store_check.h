@@ -684,9 +684,9 @@ check_hashes(void)
         for (ref = check_zone->rooms[i]; ref; ref = room->hash_next) {
             room = check_reach(ref, NGX_SOCKETIO_ROOM);
             check_bytes(room->name, ref, room->name_len);
-            nrooms++;
 
             if (room->parent) {
+                nrooms++;
                 (void) check_rec(room->parent, NGX_SOCKETIO_ROOM);
                 check_counts[room->parent]++;
             }
@@ -708,6 +708,7 @@ check_hashes(void)
     }
 
     must(nsessions == check_zone->sh->stats.sessions);
+    must(nrooms == check_zone->sh->stats.rooms);
 
     for (i = 0; i < check_zone->sh->nbuckets; i++) {
         for (ref = check_zone->rooms[i]; ref; ref = room->hash_next) {
