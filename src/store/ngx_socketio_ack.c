@@ -11,6 +11,7 @@
 #include "store/ngx_socketio_session.h"
 #include "store/ngx_socketio_slot.h"
 #include "store/ngx_socketio_bytes.h"
+#include "store/ngx_socketio_list.h"
 
 
 #define NGX_SOCKETIO_ACK_BURY  16           /* acks in one hold */
@@ -140,19 +141,8 @@ ngx_socketio_ack_cut_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref)
     event->next = 0;
     socket->nawaited--;
 
-    if (event->ack_prev) {
-        other = ngx_socketio_rec(zone, event->ack_prev);
-        other->ack_next = event->ack_next;
-
-    } else {
-        ack->awaited = event->ack_next;
-    }
-
-    if (event->ack_next) {
-        other = ngx_socketio_rec(zone, event->ack_next);
-        other->ack_prev = event->ack_prev;
-    }
-
+    ngx_socketio_list_cut_locked(zone, &ack->awaited, NULL, ref,
+                                 offsetof(ngx_socketio_event_t, ack_next));
     event->ack_next = 0;
     event->ack_prev = 0;
 }
@@ -284,8 +274,7 @@ static void
 ngx_socketio_ack_release_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref)
 {
-    ngx_socketio_ack_t   *ack, *other;
-    ngx_socketio_slot_t  *slot;
+    ngx_socketio_ack_t  *ack;
 
     ack = ngx_socketio_rec(zone, ref);
 
@@ -293,20 +282,9 @@ ngx_socketio_ack_release_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_bytes_free_locked(zone, ack->token);
 
     if (ack->token == 0) {
-        slot = &zone->slots[ack->conn.slot];
-
-        if (ack->prev) {
-            other = ngx_socketio_rec(zone, ack->prev);
-            other->next = ack->next;
-
-        } else {
-            slot->acks = ack->next;
-        }
-
-        if (ack->next) {
-            other = ngx_socketio_rec(zone, ack->next);
-            other->prev = ack->prev;
-        }
+        ngx_socketio_list_cut_locked(zone, &zone->slots[ack->conn.slot].acks,
+                                     NULL, ref,
+                                     offsetof(ngx_socketio_ack_t, next));
     }
 
     ngx_socketio_free_locked(zone, ref);

@@ -10,6 +10,7 @@
 #include "store/ngx_socketio_ack.h"
 #include "store/ngx_socketio_session.h"
 #include "store/ngx_socketio_bytes.h"
+#include "store/ngx_socketio_list.h"
 
 
 /* that a socket may owe: it is one more for a moment, and has 16 bits */
@@ -76,14 +77,9 @@ ngx_socketio_ack_open_locked(ngx_socketio_zone_t *zone,
         ack->conn.slot = (uint16_t) zone->slot;
         ack->conn.gen = zone->slot_gen;
         ack->conn.handle = ask->handle;
-        ack->next = slot->acks;
 
-        if (slot->acks) {
-            ((ngx_socketio_ack_t *) ngx_socketio_rec(zone, slot->acks))->prev =
-                                                                          ref;
-        }
-
-        slot->acks = ref;
+        ngx_socketio_list_push_locked(zone, &slot->acks, ref,
+                                      offsetof(ngx_socketio_ack_t, next));
     }
 
     ngx_socketio_used(ack);
@@ -173,7 +169,7 @@ ngx_socketio_ack_await_locked(ngx_socketio_zone_t *zone,
 {
     ngx_socketio_ref_t       ref;
     ngx_socketio_ack_t      *ack;
-    ngx_socketio_event_t    *event, *first;
+    ngx_socketio_event_t    *event;
     ngx_socketio_socket_t   *socket;
     ngx_socketio_session_t  *session;
 
@@ -209,14 +205,8 @@ ngx_socketio_ack_await_locked(ngx_socketio_zone_t *zone,
     socket->awaited = ref;
     socket->nawaited++;
 
-    event->ack_next = ack->awaited;
-
-    if (ack->awaited) {
-        first = ngx_socketio_rec(zone, ack->awaited);
-        first->ack_prev = ref;
-    }
-
-    ack->awaited = ref;
+    ngx_socketio_list_push_locked(zone, &ack->awaited, ref,
+                                  offsetof(ngx_socketio_event_t, ack_next));
     ack->refs++;
     ack->expected++;
 

@@ -5,6 +5,7 @@
 
 
 #include "store/ngx_socketio_key.h"
+#include "store/ngx_socketio_list.h"
 
 
 #define NGX_SOCKETIO_KEY_USE    4           /* forgotten when one is taken */
@@ -229,21 +230,15 @@ ngx_socketio_key_append_locked(ngx_socketio_zone_t *zone,
     keyed = ngx_socketio_rec(zone, ref);
 
     keyed->deadline = now + NGX_SOCKETIO_KEY_MSEC;
-    keyed->next = 0;
-    keyed->prev = sh->key_tail;
 
     if (sh->key_tail) {
-        last = ngx_socketio_rec(zone, sh->key_tail);
-        last->next = ref;
-
         /* clocks of workers differ by little, and the list is in order */
+        last = ngx_socketio_rec(zone, sh->key_tail);
         keyed->deadline = ngx_max(keyed->deadline, last->deadline);
-
-    } else {
-        sh->key = ref;
     }
 
-    sh->key_tail = ref;
+    ngx_socketio_list_add_locked(zone, &sh->key, &sh->key_tail, ref,
+                                 offsetof(ngx_socketio_keyed_t, next));
 }
 
 
@@ -251,25 +246,8 @@ static void
 ngx_socketio_key_unlink_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref)
 {
-    ngx_socketio_keyed_t  *keyed, *other;
-
-    keyed = ngx_socketio_rec(zone, ref);
-
-    if (keyed->prev) {
-        other = ngx_socketio_rec(zone, keyed->prev);
-        other->next = keyed->next;
-
-    } else {
-        zone->sh->key = keyed->next;
-    }
-
-    if (keyed->next) {
-        other = ngx_socketio_rec(zone, keyed->next);
-        other->prev = keyed->prev;
-
-    } else {
-        zone->sh->key_tail = keyed->prev;
-    }
+    ngx_socketio_list_cut_locked(zone, &zone->sh->key, &zone->sh->key_tail,
+                                 ref, offsetof(ngx_socketio_keyed_t, next));
 }
 
 

@@ -46,7 +46,7 @@ ngx_socketio_log_add_locked(ngx_socketio_zone_t *zone,
 {
     ngx_uint_t               nin, n;
     ngx_socketio_ref_t       ref;
-    ngx_socketio_log_t      *log, *last;
+    ngx_socketio_log_t      *log;
     ngx_socketio_zone_sh_t  *sh;
     ngx_socketio_id_t        words[NGX_SOCKETIO_LOG_NAMES];
 
@@ -88,17 +88,9 @@ ngx_socketio_log_add_locked(ngx_socketio_zone_t *zone,
     log->token = target->token;
     log->time = now;
     log->message = message;
-    log->prev = sh->log_tail;
 
-    if (log->prev) {
-        last = ngx_socketio_rec(zone, log->prev);
-        last->next = ref;
-
-    } else {
-        sh->log = ref;
-    }
-
-    sh->log_tail = ref;
+    ngx_socketio_list_add_locked(zone, &sh->log, &sh->log_tail, ref,
+                                 offsetof(ngx_socketio_log_t, next));
     sh->log_n++;
     sh->log_bytes += ((ngx_socketio_message_t *)
                       ngx_socketio_rec(zone, message))->len;
@@ -402,7 +394,7 @@ ngx_socketio_log_free_locked(ngx_socketio_zone_t *zone)
     ngx_uint_t               i;
     ngx_socketio_id_t       *words;
     ngx_socketio_ref_t       ref, nsp;
-    ngx_socketio_log_t      *log, *next;
+    ngx_socketio_log_t      *log;
     ngx_socketio_zone_sh_t  *sh;
     ngx_socketio_id_t        space[NGX_SOCKETIO_LOG_NAMES];
 
@@ -411,18 +403,11 @@ ngx_socketio_log_free_locked(ngx_socketio_zone_t *zone)
     log = ngx_socketio_rec(zone, ref);
     nsp = log->nsp;
 
-    sh->log = log->next;
+    ngx_socketio_list_cut_locked(zone, &sh->log, &sh->log_tail, ref,
+                                 offsetof(ngx_socketio_log_t, next));
     sh->log_n--;
     sh->log_bytes -= ((ngx_socketio_message_t *)
                       ngx_socketio_rec(zone, log->message))->len;
-
-    if (log->next) {
-        next = ngx_socketio_rec(zone, log->next);
-        next->prev = 0;
-
-    } else {
-        sh->log_tail = 0;
-    }
 
     ngx_socketio_message_drop_locked(zone, log->message);
 

@@ -36,14 +36,9 @@ ngx_socketio_message_alloc_locked(ngx_socketio_zone_t *zone, size_t len)
 
     message->len = (uint32_t) len;
     message->owner = (uint32_t) zone->slot + 1;
-    message->next = slot->messages;
 
-    if (slot->messages) {
-        ((ngx_socketio_message_t *) ngx_socketio_rec(zone, slot->messages))
-            ->prev = ref;
-    }
-
-    slot->messages = ref;
+    ngx_socketio_list_push_locked(zone, &slot->messages, ref,
+                                  offsetof(ngx_socketio_message_t, next));
     ngx_socketio_used(message);
 
     return ref;
@@ -54,23 +49,14 @@ void
 ngx_socketio_message_release_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref)
 {
-    ngx_socketio_message_t  *message, *other;
+    ngx_socketio_message_t  *message;
 
     message = ngx_socketio_rec(zone, ref);
 
-    if (message->prev) {
-        other = ngx_socketio_rec(zone, message->prev);
-        other->next = message->next;
-
-    } else {
-        zone->slots[message->owner - 1].messages = message->next;
-    }
-
-    if (message->next) {
-        other = ngx_socketio_rec(zone, message->next);
-        other->prev = message->prev;
-    }
-
+    ngx_socketio_list_cut_locked(zone,
+                                 &zone->slots[message->owner - 1].messages,
+                                 NULL, ref,
+                                 offsetof(ngx_socketio_message_t, next));
     message->owner = 0;
 
     if (message->nodes == 0) {
@@ -250,56 +236,6 @@ ngx_socketio_nodes_free_locked(ngx_socketio_zone_t *zone,
 
     *head = 0;
     *tail = 0;
-}
-
-
-void
-ngx_socketio_nodes_add_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t *head, ngx_socketio_ref_t *tail,
-    ngx_socketio_ref_t ref)
-{
-    ngx_socketio_node_t  *node, *last;
-
-    node = ngx_socketio_rec(zone, ref);
-    node->next = 0;
-    node->prev = *tail;
-
-    if (*tail) {
-        last = ngx_socketio_rec(zone, *tail);
-        last->next = ref;
-
-    } else {
-        *head = ref;
-    }
-
-    *tail = ref;
-}
-
-
-void
-ngx_socketio_nodes_cut_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t *head, ngx_socketio_ref_t *tail,
-    ngx_socketio_ref_t ref)
-{
-    ngx_socketio_node_t  *node, *other;
-
-    node = ngx_socketio_rec(zone, ref);
-
-    if (node->prev) {
-        other = ngx_socketio_rec(zone, node->prev);
-        other->next = node->next;
-
-    } else {
-        *head = node->next;
-    }
-
-    if (node->next) {
-        other = ngx_socketio_rec(zone, node->next);
-        other->prev = node->prev;
-
-    } else {
-        *tail = node->prev;
-    }
 }
 
 

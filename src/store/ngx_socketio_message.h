@@ -15,7 +15,7 @@
 #define _NGX_SOCKETIO_MESSAGE_H_INCLUDED_
 
 
-#include "store/ngx_socketio_records.h"
+#include "store/ngx_socketio_list.h"
 
 
 /*
@@ -57,12 +57,12 @@ void ngx_socketio_node_free_locked(ngx_socketio_zone_t *zone,
 void ngx_socketio_nodes_free_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t *head, ngx_socketio_ref_t *tail);
 
-void ngx_socketio_nodes_add_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t *head, ngx_socketio_ref_t *tail,
-    ngx_socketio_ref_t node);
-void ngx_socketio_nodes_cut_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t *head, ngx_socketio_ref_t *tail,
-    ngx_socketio_ref_t node);
+#define ngx_socketio_nodes_add_locked(zone, head, tail, node)                 \
+    ngx_socketio_list_add_locked(zone, head, tail, node,                      \
+                                 offsetof(ngx_socketio_node_t, next))
+#define ngx_socketio_nodes_cut_locked(zone, head, tail, node)                 \
+    ngx_socketio_list_cut_locked(zone, head, tail, node,                      \
+                                 offsetof(ngx_socketio_node_t, next))
 /* all of one list to the end of another; the nodes get that owner */
 void ngx_socketio_nodes_move_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t *head, ngx_socketio_ref_t *tail,

@@ -11,6 +11,7 @@
 #include "store/ngx_socketio_session.h"
 #include "store/ngx_socketio_message.h"
 #include "store/ngx_socketio_bytes.h"
+#include "store/ngx_socketio_list.h"
 #include "proto/ngx_socketio_base64.h"
 
 
@@ -30,7 +31,7 @@ static ngx_uint_t ngx_socketio_differ(u_char *a, u_char *b, size_t len);
 static ngx_uint_t ngx_socketio_lost_trim_locked(ngx_socketio_zone_t *zone,
     ngx_uint_t n, uint64_t now);
 static void ngx_socketio_lost_cut_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_pass_t *pass);
+    ngx_socketio_ref_t pass);
 
 
 ngx_int_t
@@ -79,8 +80,7 @@ ngx_socketio_pass_free_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_socket_t *socket)
 {
     if (socket->state == NGX_SOCKETIO_SOCKET_LOST) {
-        ngx_socketio_lost_cut_locked(zone,
-                                     ngx_socketio_rec(zone, socket->pass));
+        ngx_socketio_lost_cut_locked(zone, socket->pass);
     }
 
     ngx_socketio_free_locked(zone, socket->pass);
@@ -169,7 +169,7 @@ void
 ngx_socketio_socket_done_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref)
 {
-    ngx_socketio_pass_t      *pass, *last;
+    ngx_socketio_pass_t      *pass;
     ngx_socketio_socket_t    *socket;
     ngx_socketio_session_t   *session;
     ngx_socketio_zone_sh_t   *sh;
@@ -193,18 +193,10 @@ ngx_socketio_socket_done_locked(ngx_socketio_zone_t *zone,
 
     pass = ngx_socketio_rec(zone, socket->pass);
     pass->location = session->location;
-    pass->next = 0;
-    pass->prev = sh->lost_tail;
 
-    if (pass->prev) {
-        last = ngx_socketio_rec(zone, pass->prev);
-        last->next = socket->pass;
-
-    } else {
-        sh->lost = socket->pass;
-    }
-
-    sh->lost_tail = socket->pass;
+    ngx_socketio_list_add_locked(zone, &sh->lost, &sh->lost_tail,
+                                 socket->pass,
+                                 offsetof(ngx_socketio_pass_t, next));
 
     ngx_socketio_socket_cut_locked(zone, ref);
 
@@ -344,7 +336,7 @@ ngx_socketio_recover_locked(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
 
     /* nothing fails from here on */
 
-    ngx_socketio_lost_cut_locked(zone, ngx_socketio_rec(zone, socket->pass));
+    ngx_socketio_lost_cut_locked(zone, socket->pass);
     ngx_socketio_socket_link_locked(zone, ref, id->ref);
 
     socket->state = NGX_SOCKETIO_SOCKET_CONNECTED;
@@ -470,29 +462,14 @@ ngx_socketio_lost_trim_locked(ngx_socketio_zone_t *zone, ngx_uint_t n,
 
 static void
 ngx_socketio_lost_cut_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_pass_t *pass)
+    ngx_socketio_ref_t ref)
 {
-    ngx_socketio_pass_t     *other;
-    ngx_socketio_zone_sh_t  *sh;
+    ngx_socketio_pass_t  *pass;
 
-    sh = zone->sh;
+    ngx_socketio_list_cut_locked(zone, &zone->sh->lost, &zone->sh->lost_tail,
+                                 ref, offsetof(ngx_socketio_pass_t, next));
 
-    if (pass->prev) {
-        other = ngx_socketio_rec(zone, pass->prev);
-        other->next = pass->next;
-
-    } else {
-        sh->lost = pass->next;
-    }
-
-    if (pass->next) {
-        other = ngx_socketio_rec(zone, pass->next);
-        other->prev = pass->prev;
-
-    } else {
-        sh->lost_tail = pass->prev;
-    }
-
+    pass = ngx_socketio_rec(zone, ref);
     pass->next = 0;
     pass->prev = 0;
 }

@@ -6,6 +6,7 @@
 
 #include "store/ngx_socketio_room.h"
 #include "store/ngx_socketio_bytes.h"
+#include "store/ngx_socketio_list.h"
 
 
 #define NGX_SOCKETIO_HIDDEN  2
@@ -226,33 +227,28 @@ ngx_socketio_member_show_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref, ngx_uint_t list)
 {
     ngx_socketio_room_t    *room;
-    ngx_socketio_member_t  *member, *first;
+    ngx_socketio_member_t  *member;
 
     member = ngx_socketio_rec(zone, ref);
     room = ngx_socketio_rec(zone, member->room);
 
     member->rec.kind = (uint8_t) list;
-    member->prev = 0;
-    member->next = room->list[list];
 
-    if (member->next) {
-        first = ngx_socketio_rec(zone, member->next);
-        first->prev = ref;
-    }
-
-    room->list[list] = ref;
+    ngx_socketio_list_push_locked(zone, &room->list[list], ref,
+                                  offsetof(ngx_socketio_member_t, next));
     room->n[list]++;
 }
 
 
 void
 ngx_socketio_member_hide_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_member_t *member)
+    ngx_socketio_ref_t ref)
 {
     ngx_uint_t              list;
     ngx_socketio_room_t    *room;
-    ngx_socketio_member_t  *other;
+    ngx_socketio_member_t  *member;
 
+    member = ngx_socketio_rec(zone, ref);
     list = member->rec.kind;
 
     if (list == NGX_SOCKETIO_HIDDEN) {
@@ -261,19 +257,8 @@ ngx_socketio_member_hide_locked(ngx_socketio_zone_t *zone,
 
     room = ngx_socketio_rec(zone, member->room);
 
-    if (member->prev) {
-        other = ngx_socketio_rec(zone, member->prev);
-        other->next = member->next;
-
-    } else {
-        room->list[list] = member->next;
-    }
-
-    if (member->next) {
-        other = ngx_socketio_rec(zone, member->next);
-        other->prev = member->prev;
-    }
-
+    ngx_socketio_list_cut_locked(zone, &room->list[list], NULL, ref,
+                                 offsetof(ngx_socketio_member_t, next));
     room->n[list]--;
     member->rec.kind = NGX_SOCKETIO_HIDDEN;
     member->next = 0;
@@ -292,7 +277,7 @@ ngx_socketio_member_free_locked(ngx_socketio_zone_t *zone,
     member = ngx_socketio_rec(zone, ref);
     socket = ngx_socketio_rec(zone, member->socket);
 
-    ngx_socketio_member_hide_locked(zone, member);
+    ngx_socketio_member_hide_locked(zone, ref);
 
     p = &socket->members;
 
@@ -319,7 +304,7 @@ ngx_socketio_member_move_locked(ngx_socketio_zone_t *zone,
     member = ngx_socketio_rec(zone, ref);
 
     if (member->rec.kind == 0) {
-        ngx_socketio_member_hide_locked(zone, member);
+        ngx_socketio_member_hide_locked(zone, ref);
         ngx_socketio_member_show_locked(zone, ref, 1);
     }
 }

@@ -60,7 +60,7 @@ ngx_socketio_ref_t ngx_socketio_member_add_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t socket, ngx_socketio_ref_t room, ngx_uint_t list);
 /* off both lists; the record stays on its socket */
 void ngx_socketio_member_hide_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_member_t *member);
+    ngx_socketio_ref_t member);
 /* on a list again: 0 or 1 */
 void ngx_socketio_member_show_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t member, ngx_uint_t list);

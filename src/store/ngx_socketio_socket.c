@@ -160,7 +160,7 @@ ngx_socketio_socket_end_locked(ngx_socketio_zone_t *zone,
 
     for (m = socket->members; m; m = member->socket_next) {
         member = ngx_socketio_rec(zone, m);
-        ngx_socketio_member_hide_locked(zone, member);
+        ngx_socketio_member_hide_locked(zone, m);
     }
 
     if (session->eio.state == NGX_SOCKETIO_EIO_OPENED

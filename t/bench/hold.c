@@ -26,6 +26,7 @@
 #include "proto/ngx_socketio_ws_frame.c"
 #include "store/ngx_socketio_zone.c"
 #include "store/ngx_socketio_bytes.c"
+#include "store/ngx_socketio_list.c"
 #include "store/ngx_socketio_message.c"
 #include "store/ngx_socketio_room.c"
 #include "store/ngx_socketio_socket.c"

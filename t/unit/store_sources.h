@@ -160,6 +160,7 @@ static ngx_uint_t  store_scan_look = 1024;
 static ngx_uint_t  store_ack_hold = 1;
 
 #include "store/ngx_socketio_bytes.c"
+#include "store/ngx_socketio_list.c"
 #include "store/ngx_socketio_message.c"
 #include "store/ngx_socketio_room.c"
 #include "store/ngx_socketio_socket.c"
