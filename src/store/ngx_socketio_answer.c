@@ -23,7 +23,8 @@ static ngx_socketio_socket_t *ngx_socketio_waiting_locked(
 static void ngx_socketio_orphan_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t socket);
 static ngx_int_t ngx_socketio_reply_to(ngx_socketio_zone_t *zone,
-    ngx_uint_t type, ngx_socketio_id_t *id, u_char *frames, size_t len);
+    ngx_uint_t type, ngx_socketio_id_t *id, u_char *frames, size_t len,
+    ngx_uint_t last);
 static ngx_int_t ngx_socketio_data_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t socket, ngx_str_t *data);
 
@@ -259,52 +260,20 @@ done:
 
 
 ngx_int_t
-ngx_socketio_dismiss(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+ngx_socketio_reply(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     u_char *frames, size_t len)
 {
-    ngx_int_t               rc;
-    ngx_str_t               part;
-    ngx_socketio_ref_t      message;
-    ngx_socketio_socket_t  *socket;
-
-    part.data = frames;
-    part.len = len;
-    rc = NGX_DECLINED;
-
-    message = ngx_socketio_message_try_lock(zone, &part, 1);
-
-    if (message == 0) {
-        return NGX_ERROR;
-    }
-
-    socket = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SOCKET, id->ref,
-                                      id->gen);
-
-    if (socket && socket->state == NGX_SOCKETIO_SOCKET_CONNECTED) {
-        rc = ngx_socketio_give_locked(zone, socket->session, id->ref, message,
-                                      0, ++zone->sh->seq, ngx_current_msec);
-
-        /* else it has been ended, with its session */
-
-        if (rc == NGX_OK) {
-            ngx_socketio_socket_end_locked(zone, id->ref,
-                                           NGX_SOCKETIO_REASON_SERVER_NSP,
-                                           ngx_current_msec);
-        }
-    }
-
-    ngx_socketio_message_release_locked(zone, message);
-    ngx_socketio_zone_unlock(zone);
-
-    return rc;
+    return ngx_socketio_reply_to(zone, NGX_SOCKETIO_SOCKET, id, frames, len,
+                                 0);
 }
 
 
 ngx_int_t
-ngx_socketio_reply(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+ngx_socketio_dismiss(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     u_char *frames, size_t len)
 {
-    return ngx_socketio_reply_to(zone, NGX_SOCKETIO_SOCKET, id, frames, len);
+    return ngx_socketio_reply_to(zone, NGX_SOCKETIO_SOCKET, id, frames, len,
+                                 1);
 }
 
 
@@ -312,15 +281,16 @@ ngx_int_t
 ngx_socketio_reply_session(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     u_char *frames, size_t len)
 {
-    return ngx_socketio_reply_to(zone, NGX_SOCKETIO_SESSION, id, frames, len);
+    return ngx_socketio_reply_to(zone, NGX_SOCKETIO_SESSION, id, frames, len,
+                                 0);
 }
 
 
-/* "type" is that of the record with this id */
+/* "type" is that of the record with this id; "last": it ends the socket */
 
 static ngx_int_t
 ngx_socketio_reply_to(ngx_socketio_zone_t *zone, ngx_uint_t type,
-    ngx_socketio_id_t *id, u_char *frames, size_t len)
+    ngx_socketio_id_t *id, u_char *frames, size_t len, ngx_uint_t last)
 {
     void                   *rec;
     ngx_int_t               rc;
@@ -352,6 +322,14 @@ ngx_socketio_reply_to(ngx_socketio_zone_t *zone, ngx_uint_t type,
     if (session) {
         rc = ngx_socketio_give_locked(zone, session, ref, message, 0,
                                       ++zone->sh->seq, ngx_current_msec);
+
+        /* else it has been ended already, with its session */
+
+        if (rc == NGX_OK && last) {
+            ngx_socketio_socket_end_locked(zone, ref,
+                                           NGX_SOCKETIO_REASON_SERVER_NSP,
+                                           ngx_current_msec);
+        }
     }
 
     ngx_socketio_message_release_locked(zone, message);
