@@ -14,6 +14,9 @@
 #define NGX_HTTP_SOCKETIO_EVENT_ROOMS  65536
 
 
+static ngx_int_t ngx_http_socketio_event_read_type(ngx_socketio_zone_t *zone,
+    ngx_socketio_entry_t *entry, ngx_http_socketio_event_t *event,
+    ngx_str_t *body, ngx_pool_t *pool);
 static ngx_str_t *ngx_http_socketio_event_failed(ngx_uint_t outcome);
 static ngx_int_t ngx_http_socketio_event_body(
     ngx_http_socketio_event_t *event, ngx_str_t *body);
@@ -98,26 +101,39 @@ ngx_http_socketio_event_read(ngx_socketio_zone_t *zone,
                                                    NGX_HTTP_SOCKETIO_DATA_MAX);
     }
 
+    return ngx_http_socketio_event_read_type(zone, entry, event, &body, pool);
+}
+
+
+/* what one type has and others have not */
+
+static ngx_int_t
+ngx_http_socketio_event_read_type(ngx_socketio_zone_t *zone,
+    ngx_socketio_entry_t *entry, ngx_http_socketio_event_t *event,
+    ngx_str_t *body, ngx_pool_t *pool)
+{
+    ngx_int_t  rc;
+
     switch (entry->type) {
 
     case NGX_SOCKETIO_ENTRY_CONNECT:
 
         if (event->peer.revision == 3) {
-            return ngx_http_socketio_event_query(event, &body, pool);
+            return ngx_http_socketio_event_query(event, body, pool);
         }
 
-        event->auth = body;
-        return ngx_http_socketio_event_body(event, &body);
+        event->auth = *body;
+        return ngx_http_socketio_event_body(event, body);
 
     case NGX_SOCKETIO_ENTRY_EVENT:
 
         if (event->peer.raw) {
-            event->message = body;
+            event->message = *body;
             event->binary = entry->binary;
             return NGX_OK;
         }
 
-        rc = ngx_http_socketio_event_body(event, &body);
+        rc = ngx_http_socketio_event_body(event, body);
         if (rc != NGX_OK) {
             return rc;
         }
@@ -130,7 +146,7 @@ ngx_http_socketio_event_read(ngx_socketio_zone_t *zone,
                                           &event->event, pool);
 
         if (rc == NGX_OK) {
-            rc = ngx_http_socketio_event_body(event, &body);
+            rc = ngx_http_socketio_event_body(event, body);
         }
 
         if (rc != NGX_OK) {

@@ -42,6 +42,8 @@ typedef struct {
     ngx_socketio_recover_t    *recover;     /* CONNECT; NULL: as a new one */
     /* set for CONNECT */
     ngx_socketio_id_t          socket;
+    /* for store/, of an ACK: the event that it answers */
+    ngx_socketio_ref_t         awaited;
 } ngx_socketio_incoming_t;
 
 

@@ -17,6 +17,10 @@
 static ngx_int_t ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, ngx_socketio_incoming_t *in,
     ngx_socketio_ref_t *socket, uint64_t now);
+static ngx_int_t ngx_socketio_incoming_connect_locked(
+    ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    ngx_socketio_incoming_t *in, ngx_socketio_ref_t nsp,
+    ngx_socketio_ref_t *socket, uint64_t now);
 static ngx_int_t ngx_socketio_incoming_awaited_locked(
     ngx_socketio_zone_t *zone, ngx_socketio_session_t *session,
     ngx_socketio_incoming_t *in, ngx_socketio_ref_t socket);
@@ -34,8 +38,7 @@ static ngx_int_t ngx_socketio_fault_locked(ngx_socketio_zone_t *zone,
 static ngx_int_t ngx_socketio_incoming_body_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t event, ngx_str_t *body);
 static ngx_int_t ngx_socketio_incoming_ack_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_incoming_t *in, ngx_socketio_ref_t socket,
-    ngx_socketio_ref_t message);
+    ngx_socketio_incoming_t *in, ngx_socketio_ref_t message);
 static void ngx_socketio_event_complete_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t event);
 static void ngx_socketio_incoming_part_locked(ngx_socketio_zone_t *zone,
@@ -80,7 +83,7 @@ ngx_socketio_incoming(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
 
     if (rc == NGX_OK) {
         rc = (in->kind == NGX_SOCKETIO_EVENT_ACK && in->attachments == 0)
-             ? ngx_socketio_incoming_ack_locked(zone, in, socket, message)
+             ? ngx_socketio_incoming_ack_locked(zone, in, message)
              : ngx_socketio_incoming_add_locked(zone, id, in, socket, message);
 
         if (rc == NGX_OK) {
@@ -136,84 +139,100 @@ ngx_socketio_incoming_check_locked(ngx_socketio_zone_t *zone,
     *ref = nsp ? ngx_socketio_socket_find_locked(zone, session, nsp) : 0;
 
     if (in->kind == NGX_SOCKETIO_EVENT_CONNECT) {
-
-        if (*ref) {
-            socket = ngx_socketio_rec(zone, *ref);
-
-            if (socket->state == NGX_SOCKETIO_SOCKET_PENDING
-                || session->eio.beat.revision == 3)
-            {
-                /* clients may ask twice: the answer is for both */
-                return NGX_DONE;
-            }
-
-            return ngx_socketio_fault_locked(zone, id,
-                                          NGX_SOCKETIO_EIO_EV_BAD_STATE, now);
-        }
-
-        if (session->nsockets >= in->namespaces_max) {
-            return NGX_ERROR;
-        }
-
-        if (in->recover
-            && (!session->hooked
-                || ngx_socketio_inbox_full_locked(session, in->body.len)
-                   == NGX_OK))
-        {
-            *ref = ngx_socketio_recover_find_locked(zone, session, nsp, in,
+        return ngx_socketio_incoming_connect_locked(zone, id, in, nsp, ref,
                                                     now);
-            if (*ref) {
-                return NGX_OK;
-            }
-        }
+    }
 
-        if (!session->hooked) {
-            *ref = ngx_socketio_socket_add_locked(zone, id->ref, &in->nsp,
-                                                  in->secret);
-            if (*ref == 0) {
-                zone->sh->stats.full++;
-                return NGX_BUSY;
-            }
+    socket = *ref ? ngx_socketio_rec(zone, *ref) : NULL;
 
-            socket = ngx_socketio_rec(zone, *ref);
-            in->socket.ref = *ref;
-            in->socket.gen = socket->rec.gen;
+    if (socket == NULL
+        || socket->state != NGX_SOCKETIO_SOCKET_CONNECTED)
+    {
+        *ref = 0;
+        return ngx_socketio_incoming_early_locked(zone, id, in,
+                                                  socket != NULL, now);
+    }
 
+    if (in->kind == NGX_SOCKETIO_EVENT_ACK) {
+        return ngx_socketio_incoming_awaited_locked(zone, session, in,
+                                                    *ref);
+    }
+
+    if (!session->hooked && in->attachments == 0) {
+        return NGX_DONE;
+    }
+
+    if (in->kind == NGX_SOCKETIO_EVENT_DROPPED) {
+
+        if (in->attachments == 0) {
+            zone->sh->stats.dropped++;
             return NGX_DONE;
         }
 
-    } else {
+        /* it takes no room in the inbox */
 
-        socket = *ref ? ngx_socketio_rec(zone, *ref) : NULL;
+        return NGX_OK;
+    }
 
-        if (socket == NULL
-            || socket->state != NGX_SOCKETIO_SOCKET_CONNECTED)
+    return ngx_socketio_inbox_full_locked(session, in->body.len);
+}
+
+
+/* as ..._check_locked(); *ref: the socket that is there, 0: none */
+
+static ngx_int_t
+ngx_socketio_incoming_connect_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *id, ngx_socketio_incoming_t *in,
+    ngx_socketio_ref_t nsp, ngx_socketio_ref_t *ref, uint64_t now)
+{
+    ngx_socketio_socket_t   *socket;
+    ngx_socketio_session_t  *session;
+
+    session = ngx_socketio_rec(zone, id->ref);
+
+    if (*ref) {
+        socket = ngx_socketio_rec(zone, *ref);
+
+        if (socket->state == NGX_SOCKETIO_SOCKET_PENDING
+            || session->eio.beat.revision == 3)
         {
-            *ref = 0;
-            return ngx_socketio_incoming_early_locked(zone, id, in,
-                                                      socket != NULL, now);
-        }
-
-        if (in->kind == NGX_SOCKETIO_EVENT_ACK) {
-            return ngx_socketio_incoming_awaited_locked(zone, session, in,
-                                                        *ref);
-        }
-
-        if (!session->hooked && in->attachments == 0) {
+            /* clients may ask twice: the answer is for both */
             return NGX_DONE;
         }
 
-        if (in->kind == NGX_SOCKETIO_EVENT_DROPPED) {
+        return ngx_socketio_fault_locked(zone, id,
+                                         NGX_SOCKETIO_EIO_EV_BAD_STATE, now);
+    }
 
-            if (in->attachments == 0) {
-                zone->sh->stats.dropped++;
-                return NGX_DONE;
-            }
+    if (session->nsockets >= in->namespaces_max) {
+        return NGX_ERROR;
+    }
 
-            /* it takes no room in the inbox */
-
+    if (in->recover
+        && (!session->hooked
+            || ngx_socketio_inbox_full_locked(session, in->body.len)
+               == NGX_OK))
+    {
+        *ref = ngx_socketio_recover_find_locked(zone, session, nsp, in,
+                                                now);
+        if (*ref) {
             return NGX_OK;
         }
+    }
+
+    if (!session->hooked) {
+        *ref = ngx_socketio_socket_add_locked(zone, id->ref, &in->nsp,
+                                              in->secret);
+        if (*ref == 0) {
+            zone->sh->stats.full++;
+            return NGX_BUSY;
+        }
+
+        socket = ngx_socketio_rec(zone, *ref);
+        in->socket.ref = *ref;
+        in->socket.gen = socket->rec.gen;
+
+        return NGX_DONE;
     }
 
     return ngx_socketio_inbox_full_locked(session, in->body.len);
@@ -230,15 +249,13 @@ ngx_socketio_incoming_awaited_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_session_t *session, ngx_socketio_incoming_t *in,
     ngx_socketio_ref_t socket)
 {
-    ngx_socketio_ref_t  event;
+    in->awaited = ngx_socketio_ack_find_locked(zone, socket, in->ack - 1);
 
-    event = ngx_socketio_ack_find_locked(zone, socket, in->ack - 1);
-
-    if (event && ngx_socketio_ack_hooked_locked(zone, event)) {
+    if (in->awaited && ngx_socketio_ack_hooked_locked(zone, in->awaited)) {
         return ngx_socketio_inbox_full_locked(session, in->body.len);
     }
 
-    return (event || in->attachments) ? NGX_OK : NGX_DONE;
+    return (in->awaited || in->attachments) ? NGX_OK : NGX_DONE;
 }
 
 
@@ -416,13 +433,12 @@ ngx_socketio_incoming_body_locked(ngx_socketio_zone_t *zone,
 
 static ngx_int_t
 ngx_socketio_incoming_ack_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_incoming_t *in, ngx_socketio_ref_t socket,
-    ngx_socketio_ref_t message)
+    ngx_socketio_incoming_t *in, ngx_socketio_ref_t message)
 {
     ngx_socketio_ref_t     ref, tail;
     ngx_socketio_event_t  *event;
 
-    ref = ngx_socketio_ack_find_locked(zone, socket, in->ack - 1);
+    ref = in->awaited;
     event = ngx_socketio_rec(zone, ref);
 
     if (message) {
