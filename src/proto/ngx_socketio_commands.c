@@ -86,7 +86,14 @@ ngx_socketio_commands_begin(ngx_socketio_commands_t *commands,
                == NGX_OK)
         {
             commands->form = NGX_SOCKETIO_COMMANDS_LINES;
-            return ngx_socketio_commands_line(commands, text);
+
+            text->data = commands->pos;
+            text->len = eol - commands->pos;
+
+            commands->pos = eol;
+            commands->scanned = 0;
+
+            return NGX_OK;
         }
     }
 
