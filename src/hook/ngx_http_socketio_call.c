@@ -437,7 +437,7 @@ ngx_http_socketio_call_finish(void *data)
     r = call->request;
 
     if (!r->header_sent && !call->terminated) {
-        call->answer.status = r->headers_out.status;
+        ngx_http_socketio_call_status(call, r);
     }
 
     call->finished = 1;

@@ -99,6 +99,9 @@ typedef struct {
     unsigned                    timed_out:1;  /* "timeout" was over */
     unsigned                    aborted:1;    /* by ..._call_abort() */
     unsigned                    too_large:1;  /* more than "max_answer" */
+    unsigned                    local:1;      /* status 500 is nginx's own: no
+                                                 descriptor, no connection, no
+                                                 memory for the upstream */
 } ngx_http_socketio_call_answer_t;
 
 

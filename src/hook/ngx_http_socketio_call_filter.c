@@ -65,7 +65,7 @@ ngx_http_socketio_call_header_filter(ngx_http_request_t *r)
     r->header_sent = 1;
 
     a = &call->answer;
-    a->status = r->headers_out.status;
+    ngx_http_socketio_call_status(call, r);
 
     /*
      * 101 would wait for a connection to upgrade, 0 is an HTTP/0.9 answer:
@@ -111,6 +111,24 @@ ngx_http_socketio_call_header_filter(ngx_http_request_t *r)
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * A 500 without an answer of the upstream server is what nginx says when it
+ * cannot open a connection to it (ngx_http_upstream_connect()).
+ */
+
+void
+ngx_http_socketio_call_status(ngx_http_socketio_call_t *call,
+    ngx_http_request_t *r)
+{
+    call->answer.status = r->headers_out.status;
+
+    call->answer.local = r->headers_out.status
+                         == NGX_HTTP_INTERNAL_SERVER_ERROR
+                         && r->upstream
+                         && r->upstream->headers_in.status_n == 0;
 }
 
 

@@ -72,6 +72,10 @@ ngx_int_t ngx_http_socketio_call_connect(ngx_http_socketio_call_t *call,
 /* the call which a request or subrequest belongs to, or NULL */
 ngx_http_socketio_call_t *ngx_http_socketio_call_get(ngx_http_request_t *r);
 
+/* the status that nginx is about to send, into the answer */
+void ngx_http_socketio_call_status(ngx_http_socketio_call_t *call,
+    ngx_http_request_t *r);
+
 /*
  * Makes a request fresh from ngx_http_create_request() the POST described by
  * "conf", as if it had been read from a client, body included.

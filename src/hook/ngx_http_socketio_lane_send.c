@@ -20,6 +20,7 @@ static ngx_uint_t ngx_http_socketio_lane_retriable(
 static ngx_int_t ngx_http_socketio_lane_again(
     ngx_http_socketio_batch_t *batch, ngx_http_socketio_loc_conf_t *conf,
     time_t retry_after);
+static ngx_msec_t ngx_http_socketio_lane_jitter(ngx_msec_t delay);
 static void ngx_http_socketio_lane_done(ngx_http_socketio_batch_t *batch);
 static void ngx_http_socketio_lane_failed(ngx_http_socketio_batch_t *batch,
     ngx_http_socketio_loc_conf_t *conf);
@@ -218,6 +219,7 @@ ngx_http_socketio_lane_retriable(ngx_http_socketio_batch_t *batch,
     }
 
     if (answer->status == 0
+        || answer->local
         || (answer->status < 300
             && !answer->complete
             && !answer->too_large))
@@ -248,8 +250,9 @@ ngx_http_socketio_lane_again(ngx_http_socketio_batch_t *batch,
 
     left = conf->hook_timeout - elapsed;
 
-    delay = batch->delay;
-    batch->delay = ngx_min(2 * delay, NGX_HTTP_SOCKETIO_LANE_MAX_DELAY);
+    delay = ngx_http_socketio_lane_jitter(batch->delay);
+    batch->delay = ngx_min(2 * batch->delay,
+                           NGX_HTTP_SOCKETIO_LANE_MAX_DELAY);
 
     if (retry_after >= 0) {
 
@@ -257,7 +260,11 @@ ngx_http_socketio_lane_again(ngx_http_socketio_batch_t *batch,
             return NGX_DECLINED;
         }
 
-        delay = ngx_max(delay, (ngx_msec_t) retry_after * 1000);
+        /* not before, and not all at that moment */
+
+        delay = ngx_max(delay, (ngx_msec_t) retry_after * 1000
+                               + (ngx_msec_t) ngx_random()
+                                 % NGX_HTTP_SOCKETIO_LANE_DELAY);
     }
 
     if (delay >= left) {
@@ -274,6 +281,18 @@ ngx_http_socketio_lane_again(ngx_http_socketio_batch_t *batch,
     ngx_add_timer(&batch->lane->retry, delay);
 
     return NGX_OK;
+}
+
+
+/*
+ * Lanes and workers that failed together do not come back together: from
+ * three quarters of a delay to all of it.
+ */
+
+static ngx_msec_t
+ngx_http_socketio_lane_jitter(ngx_msec_t delay)
+{
+    return delay - (ngx_msec_t) ngx_random() % (delay / 4 + 1);
 }
 
 
@@ -399,6 +418,7 @@ ngx_http_socketio_lane_failed(ngx_http_socketio_batch_t *batch,
                                      NGX_HTTP_SOCKETIO_LANE_MAX_DELAY)
                            : NGX_HTTP_SOCKETIO_LANE_DELAY;
 
-        ngx_add_timer(&lane->repeat, lane->left_delay);
+        ngx_add_timer(&lane->repeat,
+                      ngx_http_socketio_lane_jitter(lane->left_delay));
     }
 }
