@@ -27,6 +27,8 @@ typedef struct {
 } ngx_http_socketio_get_t;
 
 
+static ngx_int_t ngx_http_socketio_polling_opened(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf, ngx_str_t *sid, ngx_chain_t *out);
 static ngx_http_socketio_get_t *ngx_http_socketio_get_create(
     ngx_http_request_t *r, ngx_socketio_zone_t *zone);
 static ngx_int_t ngx_http_socketio_get_park(ngx_http_socketio_get_t *get,
@@ -128,7 +130,27 @@ ngx_http_socketio_polling_open(ngx_http_request_t *r,
         return ngx_http_socketio_empty(r, NGX_HTTP_SERVICE_UNAVAILABLE);
     }
 
-    if (ngx_http_socketio_cookie(r, conf, &packet.sid) != NGX_OK) {
+    rc = ngx_http_socketio_polling_opened(r, conf, &packet.sid, out);
+
+    if (rc == NGX_ERROR || rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+
+        /* no memory: nobody has been told the sid */
+
+        ngx_socketio_end(zone, &client.id, NGX_SOCKETIO_REASON_TRANSPORT_ERROR,
+                         (uint64_t) ngx_current_msec);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_socketio_polling_opened(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf, ngx_str_t *sid, ngx_chain_t *out)
+{
+    ngx_int_t  rc;
+
+    if (ngx_http_socketio_cookie(r, conf, sid) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
