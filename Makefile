@@ -65,7 +65,7 @@ unit: $(UNIT)
 
 test:        ## install what is missing, build, run all tests (T=... some)
 	@t/tools/install-deps.sh build test
-	@$(MAKE) --no-print-directory build faults $(UNIT) $(FUZZ)
+	@$(MAKE) --no-print-directory build faults-build $(UNIT) $(FUZZ)
 	@$(MAKE) --no-print-directory prove
 
 prove:       ## all tests (T=... some), as built
@@ -88,7 +88,7 @@ asan-test:   ## the suite with nginx under the sanitizers (T=... some)
 asan-test: asan $(UNIT) $(FUZZ)
 	@t/tools/asan-env.sh $(MAKE) --no-print-directory prove
 
-faults:      ## the module, whose workers die in a hold when told to
+faults-build: ## the module, whose workers die in a hold when told to
 	@t/tools/build-faults.sh
 
 bench:       ## build/bench/load, and how long an emit holds the lock
@@ -138,4 +138,4 @@ $(BUILD)/configured:
 -include $(wildcard build/unit/*.d build/fuzz/*.d)
 
 .DEFAULT_GOAL = build
-.PHONY: build unit test prove demo fuzz asan asan-test faults bench lint clean help
+.PHONY: build unit test prove demo fuzz asan asan-test faults-build bench lint clean help

@@ -20,8 +20,8 @@ my $build = File::Spec->rel2abs(dirname(__FILE__) . '/../../../../build/faults')
 sub require_build ($class) {
     return if -f "$build/ngx_http_socketio_module.so";
 
-    Test::More::BAIL_OUT('no build/faults: "make faults"') if $ENV{CI};
-    Test::More::plan(skip_all => 'no build/faults: "make faults"');
+    Test::More::BAIL_OUT('no build/faults: "make faults-build"') if $ENV{CI};
+    Test::More::plan(skip_all => 'no build/faults: "make faults-build"');
 }
 
 
