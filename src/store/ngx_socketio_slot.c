@@ -153,6 +153,7 @@ ngx_socketio_slot_claim(ngx_socketio_zone_t *zone, ngx_uint_t n)
 
     slot->gen = zone->sh->stamp;
     slot->tick = ngx_current_msec;
+    slot->pid = (uint64_t) ngx_pid;
 
     zone->slot = n;
     zone->slot_gen = slot->gen;

@@ -242,7 +242,7 @@ ngx_socketio_zone_lock(ngx_socketio_zone_t *zone)
 {
     ngx_uint_t  i;
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_socketio_mutex_lock(zone);
 
     if (zone->sh->dirty) {
         ngx_socketio_zone_empty_locked(zone);

@@ -29,7 +29,7 @@
 #include "proto/ngx_socketio_eio_session.h"
 
 
-#define NGX_SOCKETIO_LAYOUT          7      /* of everything in shared memory */
+#define NGX_SOCKETIO_LAYOUT          8      /* of everything in shared memory */
 #define NGX_SOCKETIO_PAGE            4096
 #define NGX_SOCKETIO_SLOTS_MAX       256
 #define NGX_SOCKETIO_WHEEL           1024   /* buckets of 10 ms: 10 s */
@@ -144,6 +144,8 @@ typedef struct {
     ngx_socketio_ref_t         lost_tail;
 
     ngx_socketio_stats_t       stats;
+
+    uint64_t                   holds;       /* of the lock, ever */
 } ngx_socketio_zone_sh_t;
 
 
@@ -208,6 +210,8 @@ ngx_int_t ngx_socketio_zone_init(ngx_socketio_zone_t *zone,
  */
 void ngx_socketio_zone_lock(ngx_socketio_zone_t *zone);
 void ngx_socketio_zone_unlock(ngx_socketio_zone_t *zone);
+/* of zone_lock() alone: the mutex, if need be from who is stopped with it */
+void ngx_socketio_mutex_lock(ngx_socketio_zone_t *zone);
 void ngx_socketio_zone_ring_locked(ngx_socketio_zone_t *zone,
     ngx_uint_t slot);
 /*

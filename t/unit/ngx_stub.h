@@ -20,10 +20,13 @@
 
 #include <assert.h>
 
+#include "store/ngx_socketio_zone.h"
+
 
 volatile ngx_msec_t   ngx_current_msec;
 volatile ngx_time_t  *ngx_cached_time;
 ngx_uint_t            ngx_pagesize = 4096;
+ngx_pid_t             ngx_pid = 1;
 
 static ngx_log_t      stub_log;
 static ngx_cycle_t    stub_cycle = { .log = &stub_log };
@@ -48,9 +51,9 @@ stub_clock(uint64_t msec)
 
 
 void
-ngx_shmtx_lock(ngx_shmtx_t *mtx)
+ngx_socketio_mutex_lock(ngx_socketio_zone_t *zone)
 {
-    (void) mtx;
+    (void) zone;
 
     assert(!stub_held);
     stub_held = 1;

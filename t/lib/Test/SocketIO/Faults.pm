@@ -55,7 +55,7 @@ sub _read ($self) {
 
 # The n-th store of this worker from now on is its last.
 sub arm ($self, $pid, $n, $signal = 'KILL') {
-    my %signals = (KILL => 9, SEGV => 11);
+    my %signals = (KILL => 9, SEGV => 11, STOP => 19);
     $self->_write($pid, 0, $signals{$signal}, 0);
     $self->_write($pid, $n, $signals{$signal}, 0);
 }
