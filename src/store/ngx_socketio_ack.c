@@ -92,6 +92,9 @@ ngx_socketio_ack_settle_locked(ngx_socketio_zone_t *zone,
     ack = ngx_socketio_rec(zone, ack_ref);
     ack->received += (kind == NGX_SOCKETIO_EVENT_ACK);
 
+    ngx_socketio_tally(zone, NGX_SOCKETIO_N_ANSWERED
+                             + (kind - NGX_SOCKETIO_EVENT_ACK), 1);
+
     if (ack->token) {
         tp = ngx_timeofday();
         socket = ngx_socketio_rec(zone, event->socket);
@@ -140,6 +143,7 @@ ngx_socketio_ack_cut_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref)
     *p = event->next;
     event->next = 0;
     socket->nawaited--;
+    zone->sh->now.awaited--;
 
     ngx_socketio_list_cut_locked(zone, &ack->awaited, NULL, ref,
                                  offsetof(ngx_socketio_event_t, ack_next));

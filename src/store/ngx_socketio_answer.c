@@ -66,7 +66,8 @@ ngx_socketio_accept(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
         rc = NGX_ERROR;
 
         if (socket->state == NGX_SOCKETIO_SOCKET_PENDING) {
-            socket->state = NGX_SOCKETIO_SOCKET_CONNECTED;
+            ngx_socketio_socket_become_locked(zone, socket,
+                                              NGX_SOCKETIO_SOCKET_CONNECTED);
         }
 
         if (socket->pass) {
@@ -123,7 +124,8 @@ ngx_socketio_accept_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref,
     socket = ngx_socketio_rec(zone, ref);
     session = ngx_socketio_rec(zone, socket->session);
 
-    socket->state = NGX_SOCKETIO_SOCKET_CONNECTED;
+    ngx_socketio_socket_become_locked(zone, socket,
+                                      NGX_SOCKETIO_SOCKET_CONNECTED);
 
     /* the first join ends the connect timeout for good (socket.io, 3) */
 
@@ -183,7 +185,8 @@ ngx_socketio_orphan_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref)
     ngx_socketio_socket_t  *socket;
 
     socket = ngx_socketio_rec(zone, ref);
-    socket->state = NGX_SOCKETIO_SOCKET_ENDED;
+    ngx_socketio_socket_become_locked(zone, socket,
+                                      NGX_SOCKETIO_SOCKET_ENDED);
     socket->end_seq = socket->seq++;
 
     ngx_socketio_inbox_add_locked(zone, socket->session, ref, 0);
@@ -217,7 +220,8 @@ ngx_socketio_reject(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
 
         /* before the message: if it cannot be given, the session ends */
 
-        socket->state = NGX_SOCKETIO_SOCKET_REFUSED;
+        ngx_socketio_socket_become_locked(zone, socket,
+                                          NGX_SOCKETIO_SOCKET_REFUSED);
         socket->reason = NGX_SOCKETIO_REASON_SERVER_NSP;
 
         tp = ngx_timeofday();
@@ -240,7 +244,8 @@ ngx_socketio_reject(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
         }
 
     } else {
-        socket->state = NGX_SOCKETIO_SOCKET_REFUSED;
+        ngx_socketio_socket_become_locked(zone, socket,
+                                          NGX_SOCKETIO_SOCKET_REFUSED);
     }
 
     if (heard) {

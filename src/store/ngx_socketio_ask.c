@@ -204,6 +204,8 @@ ngx_socketio_ack_await_locked(ngx_socketio_zone_t *zone,
     event->next = socket->awaited;
     socket->awaited = ref;
     socket->nawaited++;
+    zone->sh->now.awaited++;
+    ngx_socketio_tally(zone, NGX_SOCKETIO_N_ASKED, 1);
 
     ngx_socketio_list_push_locked(zone, &ack->awaited, ref,
                                   offsetof(ngx_socketio_event_t, ack_next));

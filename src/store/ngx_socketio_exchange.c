@@ -324,8 +324,8 @@ ngx_socketio_take_outbox_locked(ngx_socketio_zone_t *zone,
                                    &session->outbox_tail, &slot->held,
                                    &slot->held_tail,
                                    (ngx_socketio_ref_t) zone->slot);
-    session->outbox_n = 0;
-    session->outbox_bytes = 0;
+    ngx_socketio_tally(zone, NGX_SOCKETIO_N_HELD, taken->n);
+    ngx_socketio_outbox_emptied_locked(zone, session);
 }
 
 
@@ -465,33 +465,4 @@ ngx_socketio_mine(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     ngx_socketio_zone_unlock(zone);
 
     return rc;
-}
-
-
-void
-ngx_socketio_status(ngx_socketio_zone_t *zone, ngx_socketio_status_t *status)
-{
-    ngx_uint_t            i;
-    ngx_socketio_slot_t  *slot;
-
-    ngx_memzero(status, sizeof(ngx_socketio_status_t));
-
-    ngx_socketio_zone_lock(zone);
-
-    status->stats = zone->sh->stats;
-    status->keys = zone->sh->nkeys;
-    status->logged = zone->sh->log_n;
-    status->bytes = (uint64_t) zone->sh->npages * NGX_SOCKETIO_PAGE;
-    status->free = (uint64_t) zone->sh->free_pages * NGX_SOCKETIO_PAGE;
-
-    for (i = 0; i < zone->sh->nslots; i++) {
-        slot = &zone->slots[i];
-        status->websockets += slot->websockets;
-        status->workers += (slot->gen != 0);
-    }
-
-    status->polling = status->stats.sessions
-                      - ngx_min(status->websockets, status->stats.sessions);
-
-    ngx_socketio_zone_unlock(zone);
 }

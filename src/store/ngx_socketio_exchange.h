@@ -170,21 +170,4 @@ ngx_int_t ngx_socketio_mine(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     int64_t *handles, uint32_t *tenure);
 
 
-/* what there is to be seen of a zone, all of one moment */
-
-typedef struct {
-    ngx_socketio_stats_t       stats;
-    uint64_t                   polling;     /* sessions */
-    uint64_t                   websockets;
-    uint64_t                   workers;
-    uint64_t                   keys;
-    uint64_t                   logged;      /* messages, for recovery */
-    uint64_t                   bytes;
-    uint64_t                   free;        /* ... of whole pages */
-} ngx_socketio_status_t;
-
-void ngx_socketio_status(ngx_socketio_zone_t *zone,
-    ngx_socketio_status_t *status);
-
-
 #endif /* _NGX_SOCKETIO_EXCHANGE_H_INCLUDED_ */

@@ -200,6 +200,7 @@ ngx_socketio_entry_remove_locked(ngx_socketio_zone_t *zone,
     ref = session->inbox;
     session->inbox = ngx_socketio_entry_next_locked(zone, ref);
     session->inbox_n--;
+    zone->sh->now.inbox_n--;
 
     if (session->inbox == 0) {
         session->inbox_tail = 0;
@@ -212,6 +213,7 @@ ngx_socketio_entry_remove_locked(ngx_socketio_zone_t *zone,
 
     event = ngx_socketio_rec(zone, ref);
     session->inbox_bytes -= event->body_len + event->attached_len;
+    zone->sh->now.inbox_bytes -= event->body_len + event->attached_len;
 
     if (event->rec.kind == NGX_SOCKETIO_EVENT_CONNECT) {
         socket = ngx_socketio_rec(zone, event->socket);

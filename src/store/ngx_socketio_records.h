@@ -370,6 +370,7 @@ struct ngx_socketio_slot_s {
     uint32_t                   gen;         /* of the claim; 0: free */
     uint32_t                   websockets;  /* sessions with one here */
     uint64_t                   tick;        /* ms: last sign of life */
+    uint64_t                   lag;         /* ms: how late that was */
     uint64_t                   pid;
 
     ngx_socketio_ref_t         mailbox;

@@ -200,7 +200,8 @@ ngx_socketio_socket_done_locked(ngx_socketio_zone_t *zone,
 
     ngx_socketio_socket_cut_locked(zone, ref);
 
-    socket->state = NGX_SOCKETIO_SOCKET_LOST;
+    ngx_socketio_socket_become_locked(zone, socket,
+                                      NGX_SOCKETIO_SOCKET_LOST);
     socket->inbox_next = 0;
 }
 
@@ -339,7 +340,8 @@ ngx_socketio_recover_locked(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     ngx_socketio_lost_cut_locked(zone, socket->pass);
     ngx_socketio_socket_link_locked(zone, ref, id->ref);
 
-    socket->state = NGX_SOCKETIO_SOCKET_CONNECTED;
+    ngx_socketio_socket_become_locked(zone, socket,
+                                      NGX_SOCKETIO_SOCKET_CONNECTED);
     session->deadline = 0;
 
     ngx_socketio_recover_give_locked(zone, id->ref, ref, missed.after, answer,

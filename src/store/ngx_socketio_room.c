@@ -117,6 +117,9 @@ ngx_socketio_room_make_locked(ngx_socketio_zone_t *zone,
     if (parent) {
         ngx_socketio_room_ref_locked(zone, parent);
         zone->sh->stats.rooms++;
+
+    } else {
+        zone->sh->now.namespaces++;
     }
 
     return ref;
@@ -169,6 +172,9 @@ ngx_socketio_room_drop_locked(ngx_socketio_zone_t *zone,
     if (parent) {
         zone->sh->stats.rooms--;
         ngx_socketio_room_unref_locked(zone, parent);
+
+    } else {
+        zone->sh->now.namespaces--;
     }
 }
 

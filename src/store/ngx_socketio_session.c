@@ -14,6 +14,10 @@ static ngx_socketio_ref_t *ngx_socketio_sid_bucket_locked(
     ngx_socketio_zone_t *zone, u_char *sid);
 static void ngx_socketio_sid_remove_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session);
+static void ngx_socketio_inbox_type_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session, ngx_socketio_ref_t entry);
+static uint64_t *ngx_socketio_session_gauge_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session);
 static void ngx_socketio_session_ended_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_session_t *session, uint64_t now);
 
@@ -74,6 +78,18 @@ ngx_socketio_sid_add_locked(ngx_socketio_zone_t *zone,
 
     zone->sh->stats.sessions++;
     zone->sh->stats.opened++;
+    (*ngx_socketio_session_gauge_locked(zone, session))++;
+}
+
+
+/* where those are counted that are what this one is now */
+
+static uint64_t *
+ngx_socketio_session_gauge_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session)
+{
+    return &zone->sh->now.sessions[session->eio.transport]
+                                  [session->eio.beat.revision != 3];
 }
 
 
@@ -96,6 +112,7 @@ ngx_socketio_sid_remove_locked(ngx_socketio_zone_t *zone,
     session->hash_next = 0;
 
     zone->sh->stats.sessions--;
+    (*ngx_socketio_session_gauge_locked(zone, session))--;
 }
 
 
@@ -103,7 +120,8 @@ ngx_uint_t
 ngx_socketio_session_step_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref, ngx_socketio_eio_event_e event, uint64_t now)
 {
-    ngx_uint_t                actions;
+    uint64_t                 *gauge;
+    ngx_uint_t                actions, transport;
     ngx_socketio_session_t   *session;
     ngx_socketio_eio_conf_t   conf;
 
@@ -112,7 +130,15 @@ ngx_socketio_session_step_locked(ngx_socketio_zone_t *zone,
     conf.interval = session->interval;
     conf.timeout = session->timeout;
 
+    gauge = ngx_socketio_session_gauge_locked(zone, session);
+    transport = session->eio.transport;
+
     actions = ngx_socketio_eio_step(&session->eio, &conf, event, now);
+
+    if (session->eio.transport != transport) {
+        (*gauge)--;
+        (*ngx_socketio_session_gauge_locked(zone, session))++;
+    }
 
     ngx_socketio_session_act_locked(zone, ref, actions, now);
 
@@ -170,8 +196,7 @@ ngx_socketio_session_act_locked(ngx_socketio_zone_t *zone,
         ngx_socketio_sid_remove_locked(zone, ref);
         ngx_socketio_nodes_free_locked(zone, &session->outbox,
                                        &session->outbox_tail);
-        session->outbox_n = 0;
-        session->outbox_bytes = 0;
+        ngx_socketio_outbox_emptied_locked(zone, session);
 
     } else if (actions & NGX_SOCKETIO_EIO_END) {
         session->deadline = now + NGX_SOCKETIO_LINGER;
@@ -244,8 +269,21 @@ ngx_socketio_session_release_locked(ngx_socketio_zone_t *zone,
 
     ngx_socketio_nodes_free_locked(zone, &session->outbox,
                                    &session->outbox_tail);
+    ngx_socketio_outbox_emptied_locked(zone, session);
     ngx_socketio_bytes_free_locked(zone, session->handshake);
     ngx_socketio_free_locked(zone, ref);
+}
+
+
+void
+ngx_socketio_outbox_emptied_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session)
+{
+    zone->sh->now.outbox_n -= session->outbox_n;
+    zone->sh->now.outbox_bytes -= session->outbox_bytes;
+
+    session->outbox_n = 0;
+    session->outbox_bytes = 0;
 }
 
 
@@ -273,6 +311,7 @@ ngx_socketio_give_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref,
         if ((flags & NGX_SOCKETIO_VOLATILE)
             && (!session->eio.get || session->outbox))
         {
+            ngx_socketio_tally(zone, NGX_SOCKETIO_N_VOLATILE, 1);
             return NGX_DECLINED;
         }
 
@@ -309,6 +348,8 @@ ngx_socketio_give_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref,
     ngx_socketio_nodes_add_locked(zone, &session->outbox,
                                   &session->outbox_tail, node_ref);
     session->outbox_bytes += len;
+    zone->sh->now.outbox_bytes += len;
+    zone->sh->now.outbox_n++;
 
     if (session->outbox_n++ == 0 && session->eio.get) {
         ngx_socketio_conn_bell_locked(zone, ref, NGX_SOCKETIO_CONN_GET);
@@ -392,9 +433,57 @@ ngx_socketio_inbox_add_locked(ngx_socketio_zone_t *zone,
     session->inbox_n++;
     session->inbox_bytes += bytes;
 
+    zone->sh->now.inbox_n++;
+    zone->sh->now.inbox_bytes += bytes;
+    ngx_socketio_inbox_type_locked(zone, session, entry);
+    ngx_socketio_tally(zone, NGX_SOCKETIO_N_EVENT_BYTES, bytes);
+
     if (session->owner_gen == 0) {
         ngx_socketio_inbox_own_locked(zone, ref);
     }
+}
+
+
+/* counts the entry as what the backend will be told */
+
+static void
+ngx_socketio_inbox_type_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session, ngx_socketio_ref_t entry)
+{
+    ngx_uint_t           what;
+    ngx_socketio_rec_t  *rec;
+
+    if (ngx_socketio_type(zone, entry) == NGX_SOCKETIO_SOCKET) {
+        what = session->raw ? NGX_SOCKETIO_N_CLOSE
+                            : NGX_SOCKETIO_N_DISCONNECT;
+
+    } else {
+        rec = ngx_socketio_rec(zone, entry);
+
+        switch (rec->kind) {
+
+        case NGX_SOCKETIO_EVENT_CONNECT:
+        case NGX_SOCKETIO_EVENT_RECOVERED:
+            what = session->raw ? NGX_SOCKETIO_N_OPEN
+                                : NGX_SOCKETIO_N_CONNECT;
+            break;
+
+        case NGX_SOCKETIO_EVENT_EVENT:
+            what = session->raw ? NGX_SOCKETIO_N_MESSAGE
+                                : NGX_SOCKETIO_N_EVENT;
+            break;
+
+        case NGX_SOCKETIO_EVENT_TEXT:
+        case NGX_SOCKETIO_EVENT_BINARY:
+            what = NGX_SOCKETIO_N_MESSAGE;
+            break;
+
+        default:
+            what = NGX_SOCKETIO_N_ACK;
+        }
+    }
+
+    ngx_socketio_tally(zone, what, 1);
 }
 
 

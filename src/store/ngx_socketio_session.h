@@ -48,6 +48,9 @@ ngx_uint_t ngx_socketio_session_step_locked(ngx_socketio_zone_t *zone,
 /* ends it for this reason */
 void ngx_socketio_session_end_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session, ngx_uint_t reason, uint64_t now);
+/* its nodes have gone elsewhere, or are free */
+void ngx_socketio_outbox_emptied_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_session_t *session);
 /* frees the record if it is closed and nothing waits for it any more */
 void ngx_socketio_session_release_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session);
@@ -79,6 +82,8 @@ ngx_socketio_ref_t ngx_socketio_socket_find_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_session_t *session, ngx_socketio_ref_t nsp);
 ngx_socketio_ref_t ngx_socketio_socket_add_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session, ngx_socketio_name_t *nsp, u_char *secret);
+void ngx_socketio_socket_become_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_socket_t *socket, ngx_uint_t state);
 /* on the session's list, where it counts, and off it */
 void ngx_socketio_socket_link_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t socket, ngx_socketio_ref_t session);

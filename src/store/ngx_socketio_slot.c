@@ -23,6 +23,8 @@ static ngx_int_t ngx_socketio_bury_lists_locked(ngx_socketio_zone_t *zone,
 static void ngx_socketio_slot_overrun_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_slot_t *slot);
 static void ngx_socketio_slot_inherit_locked(ngx_socketio_zone_t *zone);
+static void ngx_socketio_slot_counts_locked(ngx_socketio_zone_t *zone,
+    ngx_uint_t n);
 
 
 void
@@ -46,6 +48,8 @@ ngx_socketio_bell_locked(ngx_socketio_zone_t *zone, ngx_uint_t n,
         slot->all = 1;
         return;
     }
+
+    ngx_socketio_tally(zone, NGX_SOCKETIO_N_BELLS, 1);
 
     id = &slot->ring[slot->ring_tail++ % NGX_SOCKETIO_RING];
     id->ref = session;
@@ -157,6 +161,9 @@ ngx_socketio_slot_claim(ngx_socketio_zone_t *zone, ngx_uint_t n)
 
     zone->slot = n;
     zone->slot_gen = slot->gen;
+    zone->counters = ngx_socketio_slot_counters(zone, n);
+    *zone->counters = zone->none;
+    ngx_memzero(&zone->none, sizeof(ngx_socketio_counters_t));
     zone->emptied = (uint32_t) zone->sh->stats.emptied;
 
     if (ngx_socketio_slot_other_locked(zone) == zone->sh->nslots) {
@@ -213,6 +220,7 @@ ngx_socketio_slot_leave(ngx_socketio_zone_t *zone)
     } while (rc == NGX_AGAIN);
 
     zone->slot_gen = 0;
+    zone->counters = &zone->none;
 }
 
 
@@ -238,6 +246,7 @@ ngx_socketio_slot_take(ngx_socketio_zone_t *zone,
 
     slot = &zone->slots[zone->slot];
     slot->tick = now;
+    slot->lag = zone->lag;
 
     emptied = (uint32_t) zone->sh->stats.emptied;
     letters->emptied = (emptied != zone->emptied);
@@ -248,6 +257,7 @@ ngx_socketio_slot_take(ngx_socketio_zone_t *zone,
         /* taken before this worker knew: it will not give them back */
 
         ngx_socketio_nodes_free_locked(zone, &slot->held, &slot->held_tail);
+        zone->counters->n[NGX_SOCKETIO_N_HELD] = 0;
     }
 
     letters->overrun = slot->overrun;
@@ -259,6 +269,7 @@ ngx_socketio_slot_take(ngx_socketio_zone_t *zone,
     letters->nodes = slot->mailbox;
     letters->n = slot->mailbox_n;
     slot->mailbox_n = 0;
+    ngx_socketio_tally(zone, NGX_SOCKETIO_N_HELD, letters->n);
 
     ngx_socketio_nodes_move_locked(zone, &slot->mailbox, &slot->mailbox_tail,
                                    &slot->held, &slot->held_tail,
@@ -287,6 +298,7 @@ ngx_socketio_slot_give_back(ngx_socketio_zone_t *zone,
     if (zone->emptied == (uint32_t) zone->sh->stats.emptied) {
 
         slot = &zone->slots[zone->slot];
+        ngx_socketio_tally(zone, NGX_SOCKETIO_N_HELD, -(uint64_t) n);
 
         for (i = 0; i < n; i++) {
             ngx_socketio_nodes_cut_locked(zone, &slot->held, &slot->held_tail,
@@ -337,11 +349,30 @@ ngx_socketio_slot_bury(ngx_socketio_zone_t *zone, ngx_uint_t n,
     if (rc == NGX_OK) {
         slot->gen = 0;
         slot->websockets = 0;
+        ngx_socketio_slot_counts_locked(zone, n);
     }
 
     ngx_socketio_zone_unlock(zone);
 
     return rc;
+}
+
+
+/* kept, so that sums never go back; of gauges nothing is left */
+
+static void
+ngx_socketio_slot_counts_locked(ngx_socketio_zone_t *zone, ngx_uint_t n)
+{
+    ngx_uint_t                i;
+    ngx_socketio_counters_t  *counters;
+
+    counters = ngx_socketio_slot_counters(zone, n);
+
+    for (i = 0; i < NGX_SOCKETIO_N_GAUGES; i++) {
+        zone->sh->retired.n[i] += counters->n[i];
+    }
+
+    ngx_memzero(counters, sizeof(ngx_socketio_counters_t));
 }
 
 

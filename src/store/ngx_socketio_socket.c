@@ -54,6 +54,7 @@ ngx_socketio_socket_add_locked(ngx_socketio_zone_t *zone,
 
     ngx_memcpy(socket->secret, secret, NGX_SOCKETIO_SECRET);
     socket->nsp = room;
+    zone->sh->now.sockets[NGX_SOCKETIO_SOCKET_PENDING]++;
 
     ngx_socketio_room_ref_locked(zone, room);
     ngx_socketio_used(socket);
@@ -61,6 +62,17 @@ ngx_socketio_socket_add_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_socket_link_locked(zone, ref, session_ref);
 
     return ref;
+}
+
+
+void
+ngx_socketio_socket_become_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_socket_t *socket, ngx_uint_t state)
+{
+    zone->sh->now.sockets[socket->state]--;
+    zone->sh->now.sockets[state]++;
+
+    socket->state = (uint8_t) state;
 }
 
 
@@ -133,7 +145,8 @@ ngx_socketio_socket_end_locked(ngx_socketio_zone_t *zone,
     if (socket->state == NGX_SOCKETIO_SOCKET_PENDING) {
 
         if (session->hooked) {
-            socket->state = NGX_SOCKETIO_SOCKET_ORPHAN;
+            ngx_socketio_socket_become_locked(zone, socket,
+                                              NGX_SOCKETIO_SOCKET_ORPHAN);
 
         } else {
             ngx_socketio_socket_free_locked(zone, ref);
@@ -142,7 +155,8 @@ ngx_socketio_socket_end_locked(ngx_socketio_zone_t *zone,
         return;
     }
 
-    socket->state = NGX_SOCKETIO_SOCKET_ENDED;
+    ngx_socketio_socket_become_locked(zone, socket,
+                                      NGX_SOCKETIO_SOCKET_ENDED);
 
     if (socket->pass && socket->members) {
         /* connected and told so: it may be recovered */
@@ -235,6 +249,8 @@ ngx_socketio_socket_free_locked(ngx_socketio_zone_t *zone,
     if (socket->pass) {
         ngx_socketio_pass_free_locked(zone, socket);
     }
+
+    zone->sh->now.sockets[socket->state]--;
 
     ngx_socketio_bytes_free_locked(zone, socket->data);
     ngx_socketio_free_locked(zone, ref);

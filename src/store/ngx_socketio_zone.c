@@ -46,6 +46,7 @@ ngx_socketio_zone_init(ngx_socketio_zone_t *zone, ngx_shm_zone_t *shm_zone,
 {
     zone->shm_zone = shm_zone;
     zone->shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+    zone->counters = &zone->none;
 
     if (old) {
         zone->sh = old->sh;
@@ -71,7 +72,10 @@ ngx_socketio_zone_init(ngx_socketio_zone_t *zone, ngx_shm_zone_t *shm_zone,
 }
 
 
-/* The parts follow one another: header, slots, hashes, page table, pages. */
+/*
+ * The parts follow one another: header, slots, their counters, hashes, page
+ * table, pages.
+ */
 
 static void
 ngx_socketio_zone_layout(ngx_socketio_zone_t *zone, size_t size)
@@ -85,6 +89,10 @@ ngx_socketio_zone_layout(ngx_socketio_zone_t *zone, size_t size)
 
     zone->slots = (ngx_socketio_slot_t *) p;
     p += sh->nslots * sizeof(ngx_socketio_slot_t);
+
+    p = ngx_align_ptr(p, 64);
+    zone->counts = p;
+    p += sh->nslots * NGX_SOCKETIO_COUNTERS;
 
     zone->sids = (ngx_socketio_ref_t *) p;
     p += sh->nbuckets * sizeof(ngx_socketio_ref_t);
@@ -150,7 +158,7 @@ ngx_socketio_zone_create(ngx_socketio_zone_t *zone, ngx_uint_t nslots)
         /* void */
     }
 
-    if (size < nslots * sizeof(ngx_socketio_slot_t)
+    if (size < nslots * (sizeof(ngx_socketio_slot_t) + NGX_SOCKETIO_COUNTERS)
                + 3 * sh->nbuckets * sizeof(ngx_socketio_ref_t)
                + 32 * NGX_SOCKETIO_PAGE)
     {
@@ -164,6 +172,7 @@ ngx_socketio_zone_create(ngx_socketio_zone_t *zone, ngx_uint_t nslots)
     ngx_socketio_zone_layout(zone, size);
 
     ngx_memzero(zone->slots, nslots * sizeof(ngx_socketio_slot_t));
+    ngx_memzero(zone->counts, nslots * NGX_SOCKETIO_COUNTERS);
     ngx_socketio_zone_empty_locked(zone);
     sh->stats.emptied = 0;
 
@@ -216,6 +225,7 @@ ngx_socketio_zone_empty_locked(ngx_socketio_zone_t *zone)
         slot->websockets = 0;
         slot->mailbox = slot->mailbox_tail = slot->mailbox_n = 0;
         slot->held = slot->held_tail = 0;
+        ngx_socketio_slot_counters(zone, i)->n[NGX_SOCKETIO_N_HELD] = 0;
         slot->messages = 0;
         slot->acks = 0;
         slot->ring_head = slot->ring_tail = 0;
@@ -233,7 +243,7 @@ ngx_socketio_zone_empty_locked(ngx_socketio_zone_t *zone)
     sh->stats.sockets = 0;
     sh->stats.rooms = 0;
     sh->stats.emptied = emptied;
-
+    ngx_memzero(&sh->now, sizeof(ngx_socketio_gauges_t));
 }
 
 
@@ -428,6 +438,7 @@ ngx_socketio_free_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref)
     pg->next = sh->free_page;
     sh->free_page = page;
     sh->free_pages++;
+    sh->now.pages[type]--;
 }
 
 
@@ -461,6 +472,7 @@ ngx_socketio_page_alloc_locked(ngx_socketio_zone_t *zone, ngx_uint_t type)
     pg = &zone->table[page - 1];
     sh->free_page = pg->next;
     sh->free_pages--;
+    sh->now.pages[type]++;
 
     size = ngx_socketio_record_sizes[type];
     n = NGX_SOCKETIO_PAGE / size;

@@ -26,6 +26,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "store/ngx_socketio_counters.h"
 #include "proto/ngx_socketio_eio_session.h"
 
 
@@ -107,6 +108,22 @@ typedef struct {
 } ngx_socketio_stats_t;
 
 
+/* what is there now, by kinds: as the records have it */
+
+typedef struct {
+    uint64_t                   sessions[2][2];  /* polling, websocket;
+                                                   revision 3, 4 */
+    uint64_t                   sockets[6];  /* by state */
+    uint64_t                   namespaces;
+    uint64_t                   inbox_n;     /* entries, bytes; all inboxes */
+    uint64_t                   inbox_bytes;
+    uint64_t                   outbox_n;    /* nodes, bytes */
+    uint64_t                   outbox_bytes;
+    uint64_t                   awaited;     /* acks */
+    uint64_t                   pages[NGX_SOCKETIO_TYPES];
+} ngx_socketio_gauges_t;
+
+
 typedef struct {
     uint32_t                   layout;
     uint32_t                   dirty;       /* somebody holds the lock */
@@ -146,6 +163,8 @@ typedef struct {
     ngx_socketio_stats_t       stats;
 
     uint64_t                   holds;       /* of the lock, ever */
+    ngx_socketio_gauges_t      now;
+    ngx_socketio_counters_t    retired;     /* of slots that are no more */
 } ngx_socketio_zone_sh_t;
 
 
@@ -167,6 +186,8 @@ struct ngx_socketio_zone_s {                /* private to a process */
     ngx_socketio_zone_sh_t    *sh;
     ngx_slab_pool_t           *shpool;
     ngx_socketio_slot_t       *slots;
+    u_char                    *counts;      /* counters, by slot */
+    ngx_socketio_counters_t   *counters;    /* this process's own */
     ngx_socketio_ref_t        *sids;
     ngx_socketio_ref_t        *rooms;
     ngx_socketio_ref_t        *keys;
@@ -185,6 +206,7 @@ struct ngx_socketio_zone_s {                /* private to a process */
     ngx_socketio_early_pt      early;       /* ... "tick" is earlier now */
     uint64_t                   tick;        /* ms: when this worker turns the
                                                wheel next */
+    uint64_t                   lag;         /* ms: the last tick was late */
     ngx_uint_t                 earlier;     /* set in this hold */
     uint64_t                   wakes[NGX_SOCKETIO_SLOTS_MAX / 64];
     ngx_socketio_id_t          owned[NGX_SOCKETIO_OWNED];
@@ -193,6 +215,7 @@ struct ngx_socketio_zone_s {                /* private to a process */
     uint32_t                   tokens;      /* given by this process */
     ngx_uint_t                 full_logged; /* ngx_time() of the last line */
     void                      *data;        /* the layers' above */
+    ngx_socketio_counters_t    none;        /* while it has no slot */
 };
 
 
@@ -239,6 +262,11 @@ void *ngx_socketio_find_locked(ngx_socketio_zone_t *zone, ngx_uint_t type,
  */
 ngx_socketio_ref_t ngx_socketio_walk_locked(ngx_socketio_zone_t *zone,
     ngx_uint_t type, ngx_socketio_ref_t after, ngx_uint_t *pages);
+
+
+#define ngx_socketio_slot_counters(zone, n)                                   \
+    ((ngx_socketio_counters_t *) ((zone)->counts                              \
+                                  + (n) * NGX_SOCKETIO_COUNTERS))
 
 
 static ngx_inline void *

@@ -64,6 +64,7 @@ fill_nodes(ngx_socketio_zone_t *zone, uint32_t nodes)
                                              (ngx_socketio_ref_t) zone->slot;
         ngx_socketio_nodes_add_locked(zone, &slot->held, &slot->held_tail,
                                       ref);
+        ngx_socketio_tally(zone, NGX_SOCKETIO_N_HELD, 1);
     }
 
     ngx_socketio_zone_unlock(zone);
@@ -79,6 +80,7 @@ empty_nodes(ngx_socketio_zone_t *zone)
 
     slot = &zone->slots[zone->slot];
     ngx_socketio_nodes_free_locked(zone, &slot->held, &slot->held_tail);
+    zone->counters->n[NGX_SOCKETIO_N_HELD] = 0;
 
     ngx_socketio_zone_unlock(zone);
 }

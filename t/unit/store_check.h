@@ -659,6 +659,19 @@ check_sessions(void)
 }
 
 
+/* what the status shows is what the records say */
+
+static void
+check_gauges(void)
+{
+    ngx_socketio_gauges_t  now;
+
+    ngx_socketio_gauges_count_locked(check_zone, &now);
+
+    must(memcmp(&now, &check_zone->sh->now, sizeof(now)) == 0);
+}
+
+
 static void
 check_hashes(void)
 {
@@ -798,7 +811,10 @@ check_slots(void)
                            && !slot->acks));
         must(check_nodes(slot->mailbox, slot->mailbox_tail, i, 1, &bytes)
              == slot->mailbox_n);
-        (void) check_nodes(slot->held, slot->held_tail, i, 0, &bytes);
+        n = check_nodes(slot->held, slot->held_tail, i, 0, &bytes);
+        must(slot->exiting
+             || n == ngx_socketio_slot_counters(check_zone, i)
+                         ->n[NGX_SOCKETIO_N_HELD]);
         must(slot->ring_tail - slot->ring_head <= NGX_SOCKETIO_RING);
 
         prev = 0;
@@ -926,6 +942,7 @@ check_all(ngx_socketio_zone_t *zone)
     check_acks();
     check_recovery();
     check_hashes();
+    check_gauges();
     check_keys();
     check_slots();
 

@@ -92,6 +92,7 @@ model_op_hoard(model_worker_t *w)
             n->owner = (ngx_socketio_ref_t) w->zone.slot;
             ngx_socketio_nodes_add_locked(&w->zone, &slot->held,
                                           &slot->held_tail, node);
+            ngx_socketio_tally(&w->zone, NGX_SOCKETIO_N_HELD, 1);
             model_hoard[model_nhoard].ref = node;
             model_hoard[model_nhoard++].gen = n->rec.gen;
         }
