@@ -10,6 +10,7 @@ use v5.36;
 use lib 't/lib';
 use Test::More;
 use Test::SocketIO qw/eventually/;
+use Test::SocketIO::Metrics ();
 
 my $t = Test::SocketIO->new(workers => 2);
 my $b = $t->run_hook(sub ($events, @) {
@@ -29,31 +30,9 @@ sub status ($path = '/_status', %h) {
 sub numbers () { return Test::SocketIO::from_json(status()->{body}) }
 
 sub metrics () {
-    my %m;
-    my ($type, $last) = ({}, '');
-
-    for (split /\n/, status('/prom')->{body}) {
-        if (/^# HELP ([a-z_]+) [A-Z].*\.$/) { $last = $1; next }
-
-        if (/^# TYPE ([a-z_]+) (counter|gauge)$/) {
-            fail("$1 has no HELP, or twice a TYPE")
-                if $1 ne $last || $type->{$1}++;
-            fail("$1: a counter ends with _total, a gauge does not")
-                if ($2 eq 'counter') != ($1 =~ /_total$/);
-            next;
-        }
-
-        if (/^([a-z_]+)(\{zone="test"(?:,[a-z]+="[a-z ]+")?\}) (\d+)$/) {
-            fail("$1 has no TYPE") if $1 ne $last || !$type->{$1};
-            fail("$1$2 is there twice") if exists $m{"$1$2"};
-            $m{"$1$2"} = $3;
-            next;
-        }
-
-        fail("not a line of a scrape: $_");
-    }
-
-    return \%m;
+    my $m = Test::SocketIO::Metrics->new(status('/prom')->{body});
+    is_deeply($m->{faults}, [], 'a page that Prometheus reads');
+    return $m->{value};
 }
 
 my $n = numbers();
@@ -73,20 +52,24 @@ $t->publish({ op => 'leave', all => \1, room => 'none', key => 'k' });
 $w->collect(3);
 
 $n = numbers();
-is_deeply($n->{sessions}, { polling => 1, websocket => 1, opened => 2,
-    slow => 0, recovered => 0 }, 'sessions');
-is_deeply($n->{sockets}, { now => 2, rooms => 2 }, 'sockets, rooms');
-is_deeply($n->{messages}, { in => 6, dropped => 2, out => 3 },
+is_deeply([@{$n->{sessions}}{qw/polling websocket opened slow recovered/}],
+    [1, 1, 2, 0, 0], 'sessions');
+is_deeply([@{$n->{sockets}}{qw/now rooms namespaces/}], [2, 2, 1],
+    'sockets, rooms');
+is_deeply([@{$n->{messages}}{qw/in dropped out/}], [6, 2, 3],
     'connects and events, dropped ones, emits');
 is($n->{zone}{keys}, 1, 'a key');
 cmp_ok($n->{zone}{free}, '<', $n->{zone}{bytes}, 'memory is used');
 
 my $m = metrics();
-is_deeply([@$m{map { "socketio_$_" } 'sessions{zone="test",transport="polling"}',
-    'sessions{zone="test",transport="websocket"}', 'sockets{zone="test"}',
-    'rooms{zone="test"}', 'events_total{zone="test"}',
+is_deeply([@$m{map { "socketio_$_" }
+    'sessions{zone="test",transport="polling",eio="4"}',
+    'sessions{zone="test",transport="websocket",eio="4"}',
+    'sockets{zone="test",state="connected"}',
+    'rooms{zone="test"}', 'events_total{zone="test",type="connect"}',
+    'events_total{zone="test",type="event"}',
     'events_dropped_total{zone="test"}', 'emits_total{zone="test"}'}],
-    [1, 1, 2, 2, 6, 2, 3], 'the same for Prometheus');
+    [1, 1, 2, 2, 2, 4, 2, 3], 'the same for Prometheus');
 is($m->{'socketio_zone_bytes{zone="test"}'}, $n->{zone}{bytes}, 'memory');
 
 $w->close;

@@ -124,6 +124,7 @@ ngx_http_socketio_publish_start(ngx_http_request_t *r)
     ngx_http_socketio_publish_input(publish);
 
     r->write_event_handler = ngx_http_socketio_publish_write_event;
+    ngx_socketio_tally(publish->command.zone, NGX_SOCKETIO_N_PUBLISH, 1);
 
     if (ngx_socketio_worker_ready(publish->command.zone) != NGX_OK) {
         rc = ngx_http_socketio_publish_error(publish, "busy",

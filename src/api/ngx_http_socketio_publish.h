@@ -20,4 +20,8 @@
 ngx_int_t ngx_http_socketio_publish_handler(ngx_http_request_t *r);
 
 
+/* codes of errors, as they are counted: NGX_SOCKETIO_N_PUBLISH_ERRORS + i */
+extern char  *ngx_http_socketio_publish_codes[];
+
+
 #endif /* _NGX_HTTP_SOCKETIO_PUBLISH_H_INCLUDED_ */

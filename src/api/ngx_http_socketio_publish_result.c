@@ -18,6 +18,8 @@
 #define NGX_HTTP_SOCKETIO_PUBLISH_FIRST  512    /* most are one result */
 
 
+static void ngx_http_socketio_publish_tally(
+    ngx_http_socketio_command_t *command);
 static ngx_int_t ngx_http_socketio_publish_begin(
     ngx_http_socketio_publish_t *publish);
 static ngx_int_t ngx_http_socketio_publish_write(
@@ -35,6 +37,23 @@ static ngx_int_t ngx_http_socketio_publish_blocked(
 static ngx_str_t  ngx_http_socketio_publish_second = ngx_string("1");
 
 
+char  *ngx_http_socketio_publish_codes[] = {
+    "bad_op",
+    "no_target",
+    "bad_target",
+    "bad_args",
+    "bad_attachments",
+    "reserved_event",
+    "bad_json",
+    "too_deep",
+    "too_large",
+    "timeout",
+    "busy",
+    "other",
+    NULL
+};
+
+
 ngx_int_t
 ngx_http_socketio_publish_result(ngx_http_socketio_publish_t *publish)
 {
@@ -46,6 +65,8 @@ ngx_http_socketio_publish_result(ngx_http_socketio_publish_t *publish)
     array = (publish->commands.form == NGX_SOCKETIO_COMMANDS_ARRAY);
     p = buf;
     last = buf + sizeof(buf);
+
+    ngx_http_socketio_publish_tally(command);
 
     if (command->error == NULL) {
 
@@ -95,6 +116,29 @@ ngx_http_socketio_publish_result(ngx_http_socketio_publish_t *publish)
     publish->n++;
 
     return ngx_http_socketio_publish_write(publish, buf, p - buf);
+}
+
+
+static void
+ngx_http_socketio_publish_tally(ngx_http_socketio_command_t *command)
+{
+    ngx_uint_t  i;
+
+    ngx_socketio_tally(command->zone, NGX_SOCKETIO_N_PUBLISHED, 1);
+
+    if (command->error == NULL) {
+        return;
+    }
+
+    for (i = 0; i < NGX_SOCKETIO_PUBLISH_CODES - 1; i++) {
+        if (ngx_strcmp(command->error, ngx_http_socketio_publish_codes[i])
+            == 0)
+        {
+            break;
+        }
+    }
+
+    ngx_socketio_tally(command->zone, NGX_SOCKETIO_N_PUBLISH_ERRORS + i, 1);
 }
 
 

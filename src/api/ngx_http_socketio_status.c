@@ -6,28 +6,12 @@
 
 #include "api/ngx_http_socketio_access.h"
 #include "api/ngx_http_socketio_status.h"
+#include "api/ngx_http_socketio_status_internal.h"
 #include "client/ngx_http_socketio_header.h"
-#include "store/ngx_socketio_exchange.h"
 #include "proto/ngx_socketio_json.h"
 
 
 #define NGX_HTTP_SOCKETIO_STATUS_TEXT  "text/plain; version=0.0.4"
-
-
-/*
- * One number: in JSON a member of an object, for Prometheus a sample, the
- * first of its name with HELP and TYPE before it.
- */
-
-typedef struct {
-    char                           *group;
-    char                           *member;
-    char                           *metric;
-    char                           *label;      /* beside the zone's; or "" */
-    char                           *help;
-    ngx_uint_t                      counter;    /* else a gauge */
-    size_t                          offset;     /* of a uint64_t */
-} ngx_http_socketio_status_row_t;
 
 
 typedef struct {
@@ -35,6 +19,7 @@ typedef struct {
     size_t                          len;
     ngx_str_t                       zone;
     ngx_socketio_status_t           status;
+    ngx_socketio_status_worker_t   *workers;
 } ngx_http_socketio_status_out_t;
 
 
@@ -42,108 +27,41 @@ static ngx_uint_t ngx_http_socketio_status_json_wanted(ngx_http_request_t *r,
     ngx_http_socketio_loc_conf_t *conf);
 static void ngx_http_socketio_status_json(
     ngx_http_socketio_status_out_t *out);
+static void ngx_http_socketio_status_json_workers(
+    ngx_http_socketio_status_out_t *out);
+static void ngx_http_socketio_status_json_family(
+    ngx_http_socketio_status_out_t *out,
+    ngx_http_socketio_status_family_t *f, void *status);
+static void ngx_http_socketio_status_json_histogram(
+    ngx_http_socketio_status_out_t *out,
+    ngx_http_socketio_status_family_t *f, uint64_t *n);
 static void ngx_http_socketio_status_prometheus(
     ngx_http_socketio_status_out_t *out);
+static void ngx_http_socketio_status_prometheus_workers(
+    ngx_http_socketio_status_out_t *out);
 static void ngx_http_socketio_status_head(ngx_http_socketio_status_out_t *out,
-    char *metric, char *help, ngx_uint_t counter);
+    ngx_http_socketio_status_family_t *f);
+static void ngx_http_socketio_status_family(
+    ngx_http_socketio_status_out_t *out,
+    ngx_http_socketio_status_family_t *f);
+static void ngx_http_socketio_status_histogram(
+    ngx_http_socketio_status_out_t *out,
+    ngx_http_socketio_status_family_t *f, uint64_t *n);
 static void ngx_http_socketio_status_sample(
-    ngx_http_socketio_status_out_t *out, char *metric, char *label,
-    uint64_t value);
+    ngx_http_socketio_status_out_t *out, char *metric, char *suffix);
 static void ngx_http_socketio_status_put(ngx_http_socketio_status_out_t *out,
     char *text);
-static void ngx_http_socketio_status_uint(ngx_http_socketio_status_out_t *out,
-    uint64_t value);
+static void ngx_http_socketio_status_puts(ngx_http_socketio_status_out_t *out,
+    char *a, char *b, char *c);
+static void ngx_http_socketio_status_value(ngx_http_socketio_status_out_t *out,
+    uint64_t value, ngx_uint_t msec);
 static void ngx_http_socketio_status_name(ngx_http_socketio_status_out_t *out);
 static ngx_int_t ngx_http_socketio_status_send(ngx_http_request_t *r,
     ngx_http_socketio_status_out_t *out, ngx_uint_t json);
 
 
-#define ngx_http_socketio_status_value(status, row)                           \
-    (*(uint64_t *) ((u_char *) (status) + (row)->offset))
-
-#define ngx_http_socketio_status_field(name)                                  \
-    offsetof(ngx_socketio_status_t, name)
-
-
-/* rows of a group, and those of a metric, are next to each other */
-
-static ngx_http_socketio_status_row_t  ngx_http_socketio_status_rows[] = {
-
-    { "zone", "bytes", "socketio_zone_bytes", "",
-      "Memory of the zone for records.", 0,
-      ngx_http_socketio_status_field(bytes) },
-
-    { "zone", "free", "socketio_zone_free_bytes", "",
-      "Memory in pages without any record.", 0,
-      ngx_http_socketio_status_field(free) },
-
-    { "zone", "refused", "socketio_zone_full_total", "",
-      "What was refused because the zone was full.", 1,
-      ngx_http_socketio_status_field(stats.full) },
-
-    { "zone", "emptied", "socketio_zone_emptied_total", "",
-      "Times that a worker died in the middle of a change.", 1,
-      ngx_http_socketio_status_field(stats.emptied) },
-
-    { "zone", "workers", "socketio_workers", "",
-      "Worker processes, also those that are shutting down.", 0,
-      ngx_http_socketio_status_field(workers) },
-
-    { "zone", "keys", "socketio_publish_keys", "",
-      "Keys of the publish API that are remembered.", 0,
-      ngx_http_socketio_status_field(keys) },
-
-    { "zone", "forgotten", "socketio_publish_keys_forgotten_total", "",
-      "Keys forgotten before their time, for want of memory.", 1,
-      ngx_http_socketio_status_field(stats.forgotten) },
-
-    { "zone", "logged", "socketio_recovery_messages", "",
-      "Messages kept for sockets that come back.", 0,
-      ngx_http_socketio_status_field(logged) },
-
-    { "sessions", "polling", "socketio_sessions", ",transport=\"polling\"",
-      "Engine.IO sessions that are open.", 0,
-      ngx_http_socketio_status_field(polling) },
-
-    { "sessions", "websocket", "socketio_sessions",
-      ",transport=\"websocket\"",
-      "", 0,
-      ngx_http_socketio_status_field(websockets) },
-
-    { "sessions", "opened", "socketio_sessions_opened_total", "",
-      "Sessions opened.", 1,
-      ngx_http_socketio_status_field(stats.opened) },
-
-    { "sessions", "slow", "socketio_sessions_slow_total", "",
-      "Sessions closed because socketio_send_queue was full.", 1,
-      ngx_http_socketio_status_field(stats.slow) },
-
-    { "sessions", "recovered", "socketio_sockets_recovered_total", "",
-      "Sockets that came back after their connection was lost.", 1,
-      ngx_http_socketio_status_field(stats.recovered) },
-
-    { "sockets", "now", "socketio_sockets", "",
-      "Sockets: sessions in namespaces.", 0,
-      ngx_http_socketio_status_field(stats.sockets) },
-
-    { "sockets", "rooms", "socketio_rooms", "",
-      "Rooms, without namespaces.", 0,
-      ngx_http_socketio_status_field(stats.rooms) },
-
-    { "messages", "in", "socketio_events_total", "",
-      "Events of clients for the backend.", 1,
-      ngx_http_socketio_status_field(stats.events) },
-
-    { "messages", "dropped", "socketio_events_dropped_total", "",
-      "Events that socketio_hook_events leaves out.", 1,
-      ngx_http_socketio_status_field(stats.dropped) },
-
-    { "messages", "out", "socketio_emits_total", "",
-      "Emits, however many sockets they reached.", 1,
-      ngx_http_socketio_status_field(stats.messages) },
-
-    { NULL, NULL, NULL, NULL, NULL, 0, 0 }
-};
+#define ngx_http_socketio_status_at(status, f)                                \
+    ((uint64_t *) ((u_char *) (status) + (f)->offset))
 
 
 static ngx_str_t  ngx_http_socketio_status_allow = ngx_string("GET, HEAD");
@@ -185,7 +103,15 @@ ngx_http_socketio_status_handler(ngx_http_request_t *r)
     ngx_memzero(&out, sizeof(ngx_http_socketio_status_out_t));
 
     out.zone = conf->status->shm.name;
-    ngx_socketio_status(zone, &out.status);
+    out.workers = ngx_palloc(r->pool, zone->sh->nslots
+                                    * sizeof(ngx_socketio_status_worker_t));
+    if (out.workers == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_socketio_status_names();
+    ngx_socketio_status(zone, &out.status, out.workers,
+                        (uint64_t) ngx_current_msec);
 
     return ngx_http_socketio_status_send(r, &out, json);
 }
@@ -220,111 +146,267 @@ ngx_http_socketio_status_json_wanted(ngx_http_request_t *r,
 static void
 ngx_http_socketio_status_json(ngx_http_socketio_status_out_t *out)
 {
-    char                            *group;
-    ngx_uint_t                       i;
-    ngx_http_socketio_status_row_t  *row;
+    char                               *group;
+    ngx_http_socketio_status_family_t  *f;
 
-    group = ngx_http_socketio_status_rows[0].group;
+    f = ngx_http_socketio_status_families;
+    group = f->group;
 
-    ngx_http_socketio_status_put(out, "{\"");
-    ngx_http_socketio_status_put(out, group);
-    ngx_http_socketio_status_put(out, "\":{\"name\":\"");
+    ngx_http_socketio_status_puts(out, "{\"", group, "\":{\"name\":\"");
     ngx_http_socketio_status_name(out);
     ngx_http_socketio_status_put(out, "\"");
 
-    for (row = ngx_http_socketio_status_rows; row->metric; row++) {
+    for ( /* void */ ; f->group; f++) {
 
-        if (ngx_strcmp(row->group, group) == 0) {
-            ngx_http_socketio_status_put(out, ",\"");
+        if (ngx_strcmp(f->group, group) != 0) {
+            group = f->group;
+            ngx_http_socketio_status_puts(out, "},\"", group, "\":");
+
+            if (f->member == NULL) {
+                /* the group is all of the family */
+                ngx_http_socketio_status_json_family(out, f, &out->status);
+                out->len--;                         /* its "}" */
+                continue;
+            }
+
+            ngx_http_socketio_status_put(out, "{");
 
         } else {
-            group = row->group;
-            ngx_http_socketio_status_put(out, "},\"");
-            ngx_http_socketio_status_put(out, group);
-            ngx_http_socketio_status_put(out, "\":{\"");
+            ngx_http_socketio_status_put(out, ",");
         }
 
-        ngx_http_socketio_status_put(out, row->member);
-        ngx_http_socketio_status_put(out, "\":");
-        ngx_http_socketio_status_uint(out,
-                          ngx_http_socketio_status_value(&out->status, row));
+        ngx_http_socketio_status_puts(out, "\"", f->member, "\":");
+        ngx_http_socketio_status_json_family(out, f, &out->status);
     }
 
-    ngx_http_socketio_status_put(out, "},\"closed\":{");
+    ngx_http_socketio_status_put(out, "},\"workers\":[");
+    ngx_http_socketio_status_json_workers(out);
+    ngx_http_socketio_status_put(out, "]}\n");
+}
 
-    for (i = 1; i < NGX_SOCKETIO_REASON_LAST; i++) {
-        ngx_http_socketio_status_put(out, (i == 1) ? "\"" : ",\"");
-        ngx_http_socketio_status_put(out,
-                                     (char *) ngx_socketio_reason(i)->data);
-        ngx_http_socketio_status_put(out, "\":");
-        ngx_http_socketio_status_uint(out, out->status.stats.closed[i]);
+
+static void
+ngx_http_socketio_status_json_workers(ngx_http_socketio_status_out_t *out)
+{
+    ngx_uint_t                          i;
+    ngx_http_socketio_status_family_t  *f;
+
+    for (i = 0; i < out->status.nworkers; i++) {
+        ngx_http_socketio_status_put(out, i ? ",{" : "{");
+
+        for (f = ngx_http_socketio_status_workers; f->group; f++) {
+            ngx_http_socketio_status_puts(out,
+                     f == ngx_http_socketio_status_workers ? "\"" : ",\"",
+                     f->member, "\":");
+            ngx_http_socketio_status_json_family(out, f, &out->workers[i]);
+        }
+
+        ngx_http_socketio_status_put(out, "}");
+    }
+}
+
+
+/* a number, or an object of them */
+
+static void
+ngx_http_socketio_status_json_family(ngx_http_socketio_status_out_t *out,
+    ngx_http_socketio_status_family_t *f, void *status)
+{
+    uint64_t    *n;
+    ngx_uint_t   i;
+
+    n = ngx_http_socketio_status_at(status, f);
+
+    if (f->type == NGX_HTTP_SOCKETIO_STATUS_HISTOGRAM) {
+        ngx_http_socketio_status_json_histogram(out, f, n);
+        return;
     }
 
-    ngx_http_socketio_status_put(out, "}}\n");
+    if (f->names == NULL) {
+        ngx_http_socketio_status_value(out, *n, f->msec);
+        return;
+    }
+
+    for (i = 0; f->names[i]; i++) {
+        ngx_http_socketio_status_puts(out, i ? ",\"" : "{\"", f->names[i],
+                                      "\":");
+        ngx_http_socketio_status_value(out, n[i], f->msec);
+    }
+
+    ngx_http_socketio_status_put(out, "}");
+}
+
+
+/* the same numbers as for Prometheus: of each bucket with those below it */
+
+static void
+ngx_http_socketio_status_json_histogram(ngx_http_socketio_status_out_t *out,
+    ngx_http_socketio_status_family_t *f, uint64_t *n)
+{
+    uint64_t    count;
+    ngx_uint_t  i;
+
+    ngx_http_socketio_status_put(out, "{\"buckets\":{");
+
+    for (count = 0, i = 0; f->names[i]; i++) {
+        count += n[i];
+        ngx_http_socketio_status_puts(out, i ? ",\"" : "\"", f->names[i],
+                                      "\":");
+        ngx_http_socketio_status_value(out, count, 0);
+    }
+
+    ngx_http_socketio_status_put(out, "},\"sum\":");
+    ngx_http_socketio_status_value(out, n[i], f->msec);
+    ngx_http_socketio_status_put(out, ",\"count\":");
+    ngx_http_socketio_status_value(out, count, 0);
+    ngx_http_socketio_status_put(out, "}");
 }
 
 
 static void
 ngx_http_socketio_status_prometheus(ngx_http_socketio_status_out_t *out)
 {
-    char                            *metric;
-    u_char                           label[64];
-    ngx_uint_t                       i;
-    ngx_http_socketio_status_row_t  *row;
+    ngx_http_socketio_status_family_t  *f;
 
-    metric = "";
+    for (f = ngx_http_socketio_status_families; f->group; f++) {
 
-    for (row = ngx_http_socketio_status_rows; row->metric; row++) {
-
-        if (ngx_strcmp(row->metric, metric) != 0) {
-            metric = row->metric;
-            ngx_http_socketio_status_head(out, metric, row->help,
-                                          row->counter);
+        if (f->metric) {
+            ngx_http_socketio_status_head(out, f);
+            ngx_http_socketio_status_family(out, f);
         }
-
-        ngx_http_socketio_status_sample(out, metric, row->label,
-                          ngx_http_socketio_status_value(&out->status, row));
     }
 
-    metric = "socketio_sessions_closed_total";
+    ngx_http_socketio_status_prometheus_workers(out);
+}
 
-    ngx_http_socketio_status_head(out, metric, "Sessions that have ended.", 1);
 
-    for (i = 1; i < NGX_SOCKETIO_REASON_LAST; i++) {
-        (void) ngx_snprintf(label, sizeof(label), ",reason=\"%V\"%Z",
-                            ngx_socketio_reason(i));
-        ngx_http_socketio_status_sample(out, metric, (char *) label,
-                                        out->status.stats.closed[i]);
+static void
+ngx_http_socketio_status_prometheus_workers(
+    ngx_http_socketio_status_out_t *out)
+{
+    u_char                              slot[sizeof(",slot=\"\"")
+                                             + NGX_INT64_LEN];
+    ngx_uint_t                          i;
+    ngx_socketio_status_worker_t       *worker;
+    ngx_http_socketio_status_family_t  *f;
+
+    for (f = ngx_http_socketio_status_workers; f->group; f++) {
+
+        if (f->metric == NULL || out->status.nworkers == 0) {
+            continue;
+        }
+
+        ngx_http_socketio_status_head(out, f);
+
+        for (i = 0; i < out->status.nworkers; i++) {
+            worker = &out->workers[i];
+            (void) ngx_sprintf(slot, ",slot=\"%uL\"%Z", worker->slot);
+
+            ngx_http_socketio_status_sample(out, f->metric, "");
+            ngx_http_socketio_status_puts(out, (char *) slot, "} ", "");
+            ngx_http_socketio_status_value(out,
+                         *ngx_http_socketio_status_at(worker, f), f->msec);
+            ngx_http_socketio_status_put(out, "\n");
+        }
     }
 }
 
 
 static void
 ngx_http_socketio_status_head(ngx_http_socketio_status_out_t *out,
-    char *metric, char *help, ngx_uint_t counter)
+    ngx_http_socketio_status_family_t *f)
 {
-    ngx_http_socketio_status_put(out, "# HELP ");
-    ngx_http_socketio_status_put(out, metric);
-    ngx_http_socketio_status_put(out, " ");
-    ngx_http_socketio_status_put(out, help);
-    ngx_http_socketio_status_put(out, "\n# TYPE ");
-    ngx_http_socketio_status_put(out, metric);
-    ngx_http_socketio_status_put(out, counter ? " counter\n" : " gauge\n");
+    static char  *types[] = { " gauge\n", " counter\n", " histogram\n" };
+
+    ngx_http_socketio_status_puts(out, "# HELP ", f->metric, " ");
+    ngx_http_socketio_status_puts(out, f->help, "\n# TYPE ", f->metric);
+    ngx_http_socketio_status_put(out, types[f->type]);
 }
 
 
 static void
-ngx_http_socketio_status_sample(ngx_http_socketio_status_out_t *out,
-    char *metric, char *label, uint64_t value)
+ngx_http_socketio_status_family(ngx_http_socketio_status_out_t *out,
+    ngx_http_socketio_status_family_t *f)
 {
-    ngx_http_socketio_status_put(out, metric);
-    ngx_http_socketio_status_put(out, "{zone=\"");
+    uint64_t    *n;
+    ngx_uint_t   i;
+
+    n = ngx_http_socketio_status_at(&out->status, f);
+
+    if (f->type == NGX_HTTP_SOCKETIO_STATUS_HISTOGRAM) {
+        ngx_http_socketio_status_histogram(out, f, n);
+        return;
+    }
+
+    for (i = 0; f->names == NULL || f->names[i]; i++) {
+        ngx_http_socketio_status_sample(out, f->metric, "");
+
+        if (f->labels) {
+            ngx_http_socketio_status_puts(out, ",", f->labels[i], "");
+
+        } else if (f->names) {
+            ngx_http_socketio_status_puts(out, ",", f->label, "=\"");
+            ngx_http_socketio_status_puts(out, f->names[i], "\"", "");
+        }
+
+        ngx_http_socketio_status_put(out, "} ");
+        ngx_http_socketio_status_value(out, n[i], f->msec);
+        ngx_http_socketio_status_put(out, "\n");
+
+        if (f->names == NULL) {
+            break;
+        }
+    }
+}
+
+
+static void
+ngx_http_socketio_status_histogram(ngx_http_socketio_status_out_t *out,
+    ngx_http_socketio_status_family_t *f, uint64_t *n)
+{
+    uint64_t    count;
+    ngx_uint_t  i;
+
+    for (count = 0, i = 0; f->names[i]; i++) {
+        count += n[i];
+
+        ngx_http_socketio_status_sample(out, f->metric, "_bucket");
+        ngx_http_socketio_status_puts(out, ",le=\"", f->names[i], "\"} ");
+        ngx_http_socketio_status_value(out, count, 0);
+        ngx_http_socketio_status_put(out, "\n");
+    }
+
+    ngx_http_socketio_status_sample(out, f->metric, "_sum");
+    ngx_http_socketio_status_put(out, "} ");
+    ngx_http_socketio_status_value(out, n[i], f->msec);
+    ngx_http_socketio_status_put(out, "\n");
+
+    ngx_http_socketio_status_sample(out, f->metric, "_count");
+    ngx_http_socketio_status_put(out, "} ");
+    ngx_http_socketio_status_value(out, count, 0);
+    ngx_http_socketio_status_put(out, "\n");
+}
+
+
+/* up to the label of the zone */
+
+static void
+ngx_http_socketio_status_sample(ngx_http_socketio_status_out_t *out,
+    char *metric, char *suffix)
+{
+    ngx_http_socketio_status_puts(out, metric, suffix, "{zone=\"");
     ngx_http_socketio_status_name(out);
     ngx_http_socketio_status_put(out, "\"");
-    ngx_http_socketio_status_put(out, label);
-    ngx_http_socketio_status_put(out, "} ");
-    ngx_http_socketio_status_uint(out, value);
-    ngx_http_socketio_status_put(out, "\n");
+}
+
+
+static void
+ngx_http_socketio_status_puts(ngx_http_socketio_status_out_t *out, char *a,
+    char *b, char *c)
+{
+    ngx_http_socketio_status_put(out, a);
+    ngx_http_socketio_status_put(out, b);
+    ngx_http_socketio_status_put(out, c);
 }
 
 
@@ -344,11 +426,19 @@ ngx_http_socketio_status_put(ngx_http_socketio_status_out_t *out, char *text)
 
 
 static void
-ngx_http_socketio_status_uint(ngx_http_socketio_status_out_t *out,
-    uint64_t value)
+ngx_http_socketio_status_value(ngx_http_socketio_status_out_t *out,
+    uint64_t value, ngx_uint_t msec)
 {
-    out->len += ngx_socketio_json_uint(out->p ? out->p + out->len : NULL,
-                                       value);
+    u_char  buf[NGX_INT64_LEN + sizeof(".000")];
+
+    if (msec) {
+        (void) ngx_sprintf(buf, "%uL.%03uL%Z", value / 1000, value % 1000);
+
+    } else {
+        (void) ngx_sprintf(buf, "%uL%Z", value);
+    }
+
+    ngx_http_socketio_status_put(out, (char *) buf);
 }
 
 

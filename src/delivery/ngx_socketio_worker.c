@@ -356,6 +356,7 @@ ngx_socketio_worker_wake(ngx_socketio_zone_t *zone, ngx_uint_t slot)
     }
 
     one = 1;
+    ngx_socketio_tally(zone, NGX_SOCKETIO_N_WAKES, 1);
 
     if (write(ngx_socketio_eventfds[slot], &one, sizeof(uint64_t)) == -1
         && ngx_errno != NGX_EAGAIN)
@@ -432,6 +433,9 @@ ngx_socketio_worker_tick(ngx_event_t *ev)
         if (zone->slot_gen == 0) {
             continue;
         }
+
+        zone->lag = (zone->tick && ngx_current_msec > zone->tick)
+                    ? ngx_current_msec - zone->tick : 0;
 
         ngx_socketio_office_run(zone->data);
         ngx_socketio_wheel_turn(zone, ngx_current_msec);

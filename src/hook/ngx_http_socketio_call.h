@@ -102,6 +102,8 @@ typedef struct {
     unsigned                    local:1;      /* status 500 is nginx's own: no
                                                  descriptor, no connection, no
                                                  memory for the upstream */
+    unsigned                    own:1;        /* not an upstream's: nginx says
+                                                 so of it */
 } ngx_http_socketio_call_answer_t;
 
 

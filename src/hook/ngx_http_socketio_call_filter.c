@@ -125,6 +125,10 @@ ngx_http_socketio_call_status(ngx_http_socketio_call_t *call,
 {
     call->answer.status = r->headers_out.status;
 
+    call->answer.own = r->upstream
+                       && r->upstream->headers_in.status_n
+                          != r->headers_out.status;
+
     call->answer.local = r->headers_out.status
                          == NGX_HTTP_INTERNAL_SERVER_ERROR
                          && r->upstream

@@ -14,6 +14,9 @@ static size_t ngx_http_socketio_lane_part(ngx_http_socketio_call_t *call,
     void *data);
 static void ngx_http_socketio_lane_answer(ngx_http_socketio_call_t *call,
     void *data);
+static void ngx_http_socketio_lane_sent(ngx_http_socketio_batch_t *batch);
+static void ngx_http_socketio_lane_answered(ngx_http_socketio_batch_t *batch,
+    ngx_http_socketio_call_answer_t *answer);
 static ngx_uint_t ngx_http_socketio_lane_retriable(
     ngx_http_socketio_batch_t *batch,
     ngx_http_socketio_call_answer_t *answer);
@@ -54,7 +57,78 @@ ngx_http_socketio_lane_send(ngx_http_socketio_lane_t *lane)
 
         batch->attempt--;
         ngx_add_timer(&lane->retry, NGX_HTTP_SOCKETIO_LANE_DELAY);
+        return;
     }
+
+    ngx_http_socketio_lane_sent(batch);
+}
+
+
+/* for the status */
+
+static void
+ngx_http_socketio_lane_sent(ngx_http_socketio_batch_t *batch)
+{
+    ngx_uint_t            n;
+    ngx_socketio_zone_t  *zone;
+
+    zone = batch->lane->lanes->zone;
+    n = batch->asked.nelts;
+
+    ngx_socketio_tally(zone, NGX_SOCKETIO_N_IN_FLIGHT, 1);
+
+    if (batch->attempt > 1) {
+        ngx_socketio_tally(zone, NGX_SOCKETIO_N_HOOK_RETRIES, 1);
+        return;
+    }
+
+    ngx_socketio_tally(zone, NGX_SOCKETIO_N_SIZE
+                             + ngx_socketio_bucket(n, NGX_SOCKETIO_SIZES), 1);
+    ngx_socketio_tally(zone, NGX_SOCKETIO_N_SIZE_SUM, n);
+}
+
+
+static void
+ngx_http_socketio_lane_answered(ngx_http_socketio_batch_t *batch,
+    ngx_http_socketio_call_answer_t *answer)
+{
+    ngx_uint_t            what, n;
+    ngx_socketio_zone_t  *zone;
+
+    zone = batch->lane->lanes->zone;
+
+    ngx_socketio_tally(zone, NGX_SOCKETIO_N_IN_FLIGHT, -(uint64_t) 1);
+
+    if (answer->aborted) {
+        return;
+    }
+
+    if (answer->timed_out
+        || (answer->own && answer->status == NGX_HTTP_GATEWAY_TIME_OUT))
+    {
+        what = NGX_SOCKETIO_N_HOOK_TIMEOUT;
+
+    } else if (answer->local
+               || (answer->own && answer->status == NGX_HTTP_BAD_GATEWAY))
+    {
+        what = NGX_SOCKETIO_N_HOOK_UNAVAILABLE;
+
+    } else if (answer->status >= NGX_HTTP_OK
+               && answer->complete
+               && !answer->too_large)
+    {
+        what = NGX_SOCKETIO_N_HOOK_OK
+               + ngx_min(answer->status, 599) / 100 - 2;
+
+    } else {
+        what = NGX_SOCKETIO_N_HOOK_INCOMPLETE;
+    }
+
+    n = ngx_socketio_bucket(answer->elapsed, NGX_SOCKETIO_LATENCIES);
+
+    ngx_socketio_tally(zone, what, 1);
+    ngx_socketio_tally(zone, NGX_SOCKETIO_N_LATENCY + n, 1);
+    ngx_socketio_tally(zone, NGX_SOCKETIO_N_LATENCY_SUM, answer->elapsed);
 }
 
 
@@ -159,6 +233,8 @@ ngx_http_socketio_lane_answer(ngx_http_socketio_call_t *call, void *data)
     answer = ngx_http_socketio_call_answer(call);
     conf = ngx_http_socketio_location(lane->lanes->zone,
                                       lane->lanes->location);
+
+    ngx_http_socketio_lane_answered(batch, answer);
 
     if (answer->aborted) {
 
@@ -373,6 +449,8 @@ ngx_http_socketio_lane_failed(ngx_http_socketio_batch_t *batch,
 
     lane = batch->lane;
 
+    ngx_socketio_tally(lane->lanes->zone, NGX_SOCKETIO_N_HOOK_FAILED, 1);
+
     /* an exit that nobody else takes over from is not held for a minute */
 
     limit = NGX_HTTP_SOCKETIO_LANE_DISCONNECT;
@@ -408,6 +486,7 @@ ngx_http_socketio_lane_failed(ngx_http_socketio_batch_t *batch,
             session->attempts = batch->attempt;
         }
 
+        ngx_socketio_tally(lane->lanes->zone, NGX_SOCKETIO_N_HOOK_LOST, n);
         ngx_http_socketio_lane_settle(lane, session, n);
     }
 

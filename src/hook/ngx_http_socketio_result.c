@@ -364,6 +364,9 @@ ngx_http_socketio_result_invalid(ngx_http_socketio_batch_t *batch,
 {
     ngx_uint_t  skipped;
 
+    ngx_socketio_tally(batch->lane->lanes->zone, NGX_SOCKETIO_N_HOOK_INVALID,
+                       1);
+
     if (!ngx_http_socketio_lane_may_say(batch->lane,
                                         NGX_HTTP_SOCKETIO_SAID_INVALID,
                                         &skipped))

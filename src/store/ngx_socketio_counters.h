@@ -28,6 +28,7 @@
 
 #define NGX_SOCKETIO_LATENCIES      14      /* 1, 2, 5 ... 10000 ms, more */
 #define NGX_SOCKETIO_SIZES          11      /* 1, 2, 5 ... 1000 events, more */
+#define NGX_SOCKETIO_PUBLISH_CODES  12      /* of errors, the last: others */
 
 
 /* of two that have a transport in their name polling comes first */
@@ -94,8 +95,9 @@ enum {
     NGX_SOCKETIO_N_PUBLISHED,               /* commands, also failed ones */
     NGX_SOCKETIO_N_PUBLISH_ERRORS,          /* those, by code */
 
-    NGX_SOCKETIO_N_UNSAID = NGX_SOCKETIO_N_PUBLISH_ERRORS + 10,
-                                            /* lines left out of the log */
+    NGX_SOCKETIO_N_UNSAID = NGX_SOCKETIO_N_PUBLISH_ERRORS
+                            + NGX_SOCKETIO_PUBLISH_CODES, /* lines left out of
+                                                             the log */
 
     NGX_SOCKETIO_N_GAUGES,                  /* of a worker: not kept */
     NGX_SOCKETIO_N_IN_FLIGHT = NGX_SOCKETIO_N_GAUGES,

@@ -118,9 +118,7 @@ ngx_http_socketio_admit(ngx_http_request_t *r,
     zone = conf->shm_zone->data;
 
     if (ngx_socketio_worker_ready(zone) != NGX_OK) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "socketio: this worker has no slot in zone \"%V\" yet",
-                      &conf->shm_zone->shm.name);
+        ngx_http_socketio_unopened(r, zone, NGX_SOCKETIO_N_REFUSED_SLOT);
         return ngx_http_socketio_empty(r, NGX_HTTP_SERVICE_UNAVAILABLE);
     }
 

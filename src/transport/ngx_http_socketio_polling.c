@@ -74,7 +74,6 @@ ngx_http_socketio_polling_open(ngx_http_request_t *r,
     ngx_socketio_open_t          open;
     ngx_socketio_zone_t         *zone;
     ngx_socketio_eio_open_t      packet;
-    ngx_http_socketio_ctx_t     *ctx;
     ngx_http_socketio_client_t   client;
 
     if (ngx_http_socketio_handshake(r, conf, req, &open) != NGX_OK) {
@@ -100,7 +99,6 @@ ngx_http_socketio_polling_open(ngx_http_request_t *r,
     }
 
     zone = conf->shm_zone->data;
-    ctx = ngx_http_get_module_ctx(r, ngx_http_socketio_module);
 
     client.zone = zone;
     client.conf = conf;
@@ -111,22 +109,14 @@ ngx_http_socketio_polling_open(ngx_http_request_t *r,
     rc = ngx_socketio_open(zone, &open, &client.id,
                            (uint64_t) ngx_current_msec);
 
-    if (rc == NGX_BUSY) {
-        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                      "socketio refused: \"socketio_limits sessions=%ui\"",
-                      conf->max_sessions);
-        ngx_str_set(&ctx->error, "socketio_limits sessions");
-        return ngx_http_socketio_empty(r, NGX_HTTP_SERVICE_UNAVAILABLE);
+    if (rc == NGX_OK) {
+        rc = ngx_http_socketio_client_open(&client);
     }
 
     if (rc != NGX_OK) {
-        ngx_socketio_zone_full(zone, r->connection->log, "a session");
-        ngx_str_set(&ctx->error, "zone is full");
-        return ngx_http_socketio_empty(r, NGX_HTTP_SERVICE_UNAVAILABLE);
-    }
-
-    if (ngx_http_socketio_client_open(&client) != NGX_OK) {
-        ngx_str_set(&ctx->error, "zone is full");
+        ngx_http_socketio_unopened(r, zone, (rc == NGX_BUSY)
+                                            ? NGX_SOCKETIO_N_REFUSED_LIMIT
+                                            : NGX_SOCKETIO_N_REFUSED_FULL);
         return ngx_http_socketio_empty(r, NGX_HTTP_SERVICE_UNAVAILABLE);
     }
 
@@ -299,10 +289,11 @@ static ngx_int_t
 ngx_http_socketio_get_answer(ngx_http_socketio_get_t *get,
     ngx_socketio_taken_t *taken)
 {
-    ngx_str_t           *type;
-    ngx_uint_t           binary;
-    ngx_chain_t         *out;
-    ngx_http_request_t  *r;
+    ngx_str_t                *type;
+    ngx_uint_t                binary;
+    ngx_chain_t              *out, *cl;
+    ngx_http_request_t       *r;
+    ngx_http_socketio_ctx_t  *ctx;
 
     r = get->request;
 
@@ -322,6 +313,16 @@ ngx_http_socketio_get_answer(ngx_http_socketio_get_t *get,
 
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    for (cl = out; cl; cl = cl->next) {
+        ngx_socketio_tally(get->local.zone, NGX_SOCKETIO_N_SENT,
+                           ngx_buf_size(cl->buf));
+    }
+
+    ngx_socketio_tally(get->local.zone, NGX_SOCKETIO_N_DELIVERED, taken->n);
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_socketio_module);
+    ctx->packets_out = (uint32_t) taken->n;
 
     type = binary ? &ngx_http_socketio_binary_type
                   : &ngx_http_socketio_text_type;

@@ -27,6 +27,7 @@ typedef struct {
     ngx_socketio_local_t         local;     /* must be first */
     ngx_http_socketio_client_t   client;
     ngx_http_request_t          *request;
+    ngx_http_socketio_ctx_t     *ctx;
     ngx_event_t                  timer;
 
     ngx_http_socketio_body_t     body;      /* from the next packet on */
@@ -147,6 +148,7 @@ ngx_http_socketio_post_create(ngx_http_request_t *r,
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_socketio_module);
     ctx->data = post;
+    post->ctx = ctx;
 
     if (ngx_socketio_local_add(&post->local) != NGX_OK) {
         return NULL;
@@ -282,6 +284,10 @@ ngx_http_socketio_post_body(ngx_http_socketio_post_t *post)
 
     body = &post->body;
 
+    post->ctx->bytes_in += body->last - body->pos;
+    ngx_socketio_tally(post->local.zone, NGX_SOCKETIO_N_BYTES,
+                       body->last - body->pos);
+
     if (post->client.peer.jsonp) {
 
         if (ngx_socketio_jsonp_payload(&payload, body->pos, body->last)
@@ -350,6 +356,9 @@ ngx_http_socketio_post_packets(ngx_http_socketio_post_t *post)
             ngx_http_socketio_post_hold(post, 0);
             return NGX_AGAIN;
         }
+
+        post->ctx->packets_in++;
+        ngx_socketio_tally(post->local.zone, NGX_SOCKETIO_N_PACKETS, 1);
 
         if (rc != NGX_OK || next == NULL) {
             break;

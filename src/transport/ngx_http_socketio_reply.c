@@ -261,9 +261,11 @@ static ngx_int_t
 ngx_http_socketio_refused(ngx_http_request_t *r, ngx_uint_t code,
     char *context)
 {
-    u_char                   *p, *start;
-    ngx_str_t                *text, sent;
-    ngx_http_socketio_ctx_t  *ctx;
+    u_char                        *p, *start;
+    ngx_str_t                     *text, sent;
+    ngx_socketio_zone_t           *zone;
+    ngx_http_socketio_ctx_t       *ctx;
+    ngx_http_socketio_loc_conf_t  *conf;
 
     ctx = ngx_http_socketio_ctx(r);
     if (ctx == NULL) {
@@ -297,6 +299,15 @@ ngx_http_socketio_refused(ngx_http_request_t *r, ngx_uint_t code,
         p = ngx_sprintf(p, "%s%V", *context ? ", " : ": ", &sent);
     }
 
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_socketio_module);
+
+    if (conf->shm_zone) {
+        zone = conf->shm_zone->data;
+        ngx_socketio_tally(zone, NGX_SOCKETIO_N_REFUSED
+                                 + ngx_min(code,
+                                           NGX_SOCKETIO_EIO_NERRORS - 1), 1);
+    }
+
     ctx->error.data = start;
     ctx->error.len = p - start;
 
@@ -304,6 +315,45 @@ ngx_http_socketio_refused(ngx_http_request_t *r, ngx_uint_t code,
                   "socketio refused with code %V", &ctx->error);
 
     return NGX_OK;
+}
+
+
+void
+ngx_http_socketio_unopened(ngx_http_request_t *r, ngx_socketio_zone_t *zone,
+    ngx_uint_t why)
+{
+    ngx_http_socketio_ctx_t  *ctx;
+
+    static ngx_str_t  errors[] = {
+        ngx_string("socketio_limits sessions"),
+        ngx_string("zone is full"),
+        ngx_string("no slot")
+    };
+
+    ngx_socketio_tally(zone, why, 1);
+
+    ctx = ngx_http_socketio_ctx(r);
+
+    if (ctx) {
+        ctx->error = errors[why - NGX_SOCKETIO_N_REFUSED_LIMIT];
+    }
+
+    switch (why) {
+
+    case NGX_SOCKETIO_N_REFUSED_LIMIT:
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "socketio refused: \"socketio_limits sessions\"");
+        break;
+
+    case NGX_SOCKETIO_N_REFUSED_FULL:
+        ngx_socketio_zone_full(zone, r->connection->log, "a session");
+        break;
+
+    default: /* NGX_SOCKETIO_N_REFUSED_SLOT */
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "socketio: this worker has no slot in zone \"%V\" yet",
+                      &zone->shm_zone->shm.name);
+    }
 }
 
 

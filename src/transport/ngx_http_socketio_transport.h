@@ -39,6 +39,9 @@ typedef struct {
     ngx_str_t                       eio;
     ngx_str_t                       reason;
     ngx_str_t                       error;
+    uint32_t                        packets_in;     /* Engine.IO packets */
+    uint32_t                        packets_out;
+    uint64_t                        bytes_in;       /* of those */
     ngx_str_t                       sent_transport; /* as the client sent it */
     ngx_str_t                       sent_eio;
     void                           *data;       /* the transport's own */
@@ -76,6 +79,10 @@ ngx_int_t ngx_http_socketio_error(ngx_http_request_t *r, ngx_uint_t code,
     char *context);
 /* an empty answer with this status; 503 has a Retry-After */
 ngx_int_t ngx_http_socketio_empty(ngx_http_request_t *r, ngx_uint_t status);
+
+/* no session, for want of something here: NGX_SOCKETIO_N_REFUSED_... */
+void ngx_http_socketio_unopened(ngx_http_request_t *r,
+    ngx_socketio_zone_t *zone, ngx_uint_t why);
 
 /*
  * A request refused because of its session: rc is the store's, which says

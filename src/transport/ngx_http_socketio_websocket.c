@@ -81,10 +81,6 @@ ngx_http_socketio_websocket(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_socketio_worker_ready(conf->shm_zone->data) != NGX_OK) {
-        return ngx_http_socketio_empty(r, NGX_HTTP_SERVICE_UNAVAILABLE);
-    }
-
     ws = ngx_http_socketio_ws_create(r, conf);
     if (ws == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -271,12 +267,9 @@ ngx_http_socketio_ws_open(ngx_http_request_t *r, ngx_http_socketio_ws_t *ws,
     rc = ngx_socketio_open(ws->local.zone, &open, &ws->local.session, now);
 
     if (rc != NGX_OK) {
-
-        if (rc == NGX_ERROR) {
-            ngx_socketio_zone_full(ws->local.zone, r->connection->log,
-                                   "handshake");
-        }
-
+        ngx_http_socketio_unopened(r, ws->local.zone, (rc == NGX_BUSY)
+                                            ? NGX_SOCKETIO_N_REFUSED_LIMIT
+                                            : NGX_SOCKETIO_N_REFUSED_FULL);
         return NGX_BUSY;
     }
 
@@ -305,8 +298,13 @@ ngx_http_socketio_ws_open(ngx_http_request_t *r, ngx_http_socketio_ws_t *ws,
 
     ngx_http_socketio_ws_client(ws, &client);
 
-    return ngx_http_socketio_client_open(&client) == NGX_OK ? NGX_OK
-                                                            : NGX_BUSY;
+    if (ngx_http_socketio_client_open(&client) != NGX_OK) {
+        ngx_http_socketio_unopened(r, ws->local.zone,
+                                   NGX_SOCKETIO_N_REFUSED_FULL);
+        return NGX_BUSY;
+    }
+
+    return NGX_OK;
 }
 
 

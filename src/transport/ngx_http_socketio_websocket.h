@@ -86,6 +86,11 @@ typedef struct {
     size_t                          out_bytes;
     uint32_t                        out_n;
 
+    /* of its life, for the access log */
+    uint32_t                        packets_in;
+    uint32_t                        packets_out;
+    uint64_t                        bytes_in;
+
     unsigned                        noted:1;    /* by the session */
     unsigned                        detached:1; /* from its request */
     unsigned                        established:1; /* not a probe */

@@ -89,6 +89,11 @@ static ngx_int_t
 ngx_http_socketio_ws_whole(ngx_http_socketio_ws_t *ws, ngx_uint_t opcode,
     u_char *p, size_t len)
 {
+    ws->packets_in++;
+    ws->bytes_in += len;
+    ngx_socketio_tally(ws->local.zone, NGX_SOCKETIO_N_WS_PACKETS, 1);
+    ngx_socketio_tally(ws->local.zone, NGX_SOCKETIO_N_WS_BYTES, len);
+
     if (ws->established
         && opcode == NGX_SOCKETIO_WS_TEXT
         && ngx_http_socketio_ws_base64(ws, &p, &len) == NGX_OK)

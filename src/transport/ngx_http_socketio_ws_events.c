@@ -528,6 +528,7 @@ ngx_http_socketio_ws_deliver(ngx_socketio_local_t *local,
 
         if (pin->flags & NGX_SOCKETIO_VOLATILE) {
             /* it cannot be written now (socket.io, 4) */
+            ngx_socketio_tally(local->zone, NGX_SOCKETIO_N_VOLATILE, 1);
             return;
         }
 

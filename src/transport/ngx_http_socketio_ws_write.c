@@ -244,6 +244,9 @@ ngx_http_socketio_ws_pin(ngx_http_socketio_ws_t *ws, ngx_socketio_pin_t *pin)
         return;
     }
 
+    ws->packets_out++;
+    ngx_socketio_tally(ws->local.zone, NGX_SOCKETIO_N_WS_DELIVERED, 1);
+
     out->pin = pin;
     len = pin->len;
 
@@ -313,6 +316,9 @@ ngx_http_socketio_ws_write(ngx_http_socketio_ws_t *ws)
             break;
         }
     }
+
+    ngx_socketio_tally(ws->local.zone, NGX_SOCKETIO_N_WS_SENT,
+                       c->sent - sent);
 
     if (ws->out || c->buffered) {
         return ngx_http_socketio_ws_wait(ws, c->sent != sent);
