@@ -126,6 +126,15 @@ ngx_http_socketio_init(ngx_conf_t *cf)
 
     h[0] = ngx_http_socketio_log_handler;
 
+    /* what comes last goes first: before all that may refuse a request */
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_REWRITE_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_socketio_rewrite_handler;
+
     return ngx_http_socketio_call_filter_init(cf);
 }
 

@@ -10,7 +10,13 @@
 #include <nginx.h>
 
 
+static char *ngx_http_socketio_access_refuse(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_socketio_access_local(struct sockaddr *sockaddr);
+static ngx_uint_t ngx_http_socketio_access_claimed(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_socketio_access_host(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_socketio_access_domain(ngx_str_t *host);
+static ngx_uint_t ngx_http_socketio_access_named(ngx_str_t *host,
+    ngx_str_t *name);
 static ngx_uint_t ngx_http_socketio_access_bearer(ngx_http_request_t *r,
     ngx_array_t *bearers);
 static ngx_uint_t ngx_http_socketio_access_equal(ngx_str_t *given,
@@ -24,6 +30,7 @@ ngx_int_t
 ngx_http_socketio_access(ngx_http_request_t *r, char *directive,
     ngx_array_t *bearers, ngx_uint_t open)
 {
+    char             *why;
     ngx_table_elt_t  *h;
 
     if (bearers != NULL && bearers->nelts) {
@@ -50,22 +57,45 @@ ngx_http_socketio_access(ngx_http_request_t *r, char *directive,
         return NGX_OK;
     }
 
-    if (!ngx_http_socketio_access_local(r->connection->sockaddr)) {
+    why = ngx_http_socketio_access_refuse(r);
+
+    if (why) {
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                      "refused by \"%s\": not from this machine", directive);
+                      "refused by \"%s\": %s", directive, why);
         return NGX_HTTP_FORBIDDEN;
+    }
+
+    return NGX_OK;
+}
+
+
+/* NULL: it is a program on this machine, and no web page in its browser */
+
+static char *
+ngx_http_socketio_access_refuse(ngx_http_request_t *r)
+{
+    if (!ngx_http_socketio_access_local(r->connection->sockaddr)) {
+        return "not from this machine";
+    }
+
+    if (ngx_http_socketio_access_claimed(r)) {
+        return "its address is what a header says";
     }
 
     /* a web page may make its visitor's browser send a POST to loopback */
 
     if (ngx_http_socketio_header(r, "origin", sizeof("origin") - 1) != NULL) {
-        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                      "refused by \"%s\": has an \"Origin\" header",
-                      directive);
-        return NGX_HTTP_FORBIDDEN;
+        return "has an \"Origin\" header";
     }
 
-    return NGX_OK;
+#if (NGX_HAVE_UNIX_DOMAIN)
+    if (r->connection->sockaddr->sa_family == AF_UNIX) {
+        return NULL;
+    }
+#endif
+
+    return ngx_http_socketio_access_host(r)
+           ? NULL : "its \"Host\" is a domain that is not in \"server_name\"";
 }
 
 
@@ -104,6 +134,145 @@ ngx_http_socketio_access_local(struct sockaddr *sockaddr)
     default:
         return 0;
     }
+}
+
+
+/*
+ * With realip whoever is believed may say that it is loopback, or pass on what
+ * a client says.
+ */
+
+static ngx_uint_t
+ngx_http_socketio_access_claimed(ngx_http_request_t *r)
+{
+    ngx_str_t                  *text;
+    ngx_uint_t                  key;
+    ngx_http_variable_value_t  *value;
+
+    static ngx_str_t  name = ngx_string("realip_remote_addr");
+
+    key = ngx_hash_key(name.data, name.len);
+    value = ngx_http_get_variable(r, &name, key);
+
+    if (value == NULL || value->not_found || !value->valid) {
+        return 0;
+    }
+
+    text = &r->connection->addr_text;
+
+    return value->len != text->len
+           || ngx_memcmp(value->data, text->data, text->len) != 0;
+}
+
+
+/*
+ * A page may have its own name resolve to 127.0.0.1 ("DNS rebinding"): its
+ * requests are of one origin then, and a GET has no Origin.  But their Host is
+ * that name.  Browsers send none without Host.
+ */
+
+static ngx_uint_t
+ngx_http_socketio_access_host(ngx_http_request_t *r)
+{
+    ngx_str_t                  *host;
+    ngx_uint_t                  i;
+    ngx_http_server_name_t     *name;
+    ngx_http_core_srv_conf_t   *cscf;
+
+    host = &r->headers_in.server;
+
+    if (host->len == 0 || !ngx_http_socketio_access_domain(host)) {
+        return 1;
+    }
+
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+    name = cscf->server_names.elts;
+
+    for (i = 0; i < cscf->server_names.nelts; i++) {
+
+#if (NGX_PCRE)
+        if (name[i].regex) {
+            if (ngx_regex_exec(name[i].regex->regex, host, NULL, 0) >= 0) {
+                return 1;
+            }
+
+            continue;
+        }
+#endif
+
+        if (ngx_http_socketio_access_named(host, &name[i].name)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * What a stranger could own: no address, as no domain ends with a number (RFC
+ * 1123, 2.1), nor a name of the network here, such as "localhost".
+ */
+
+static ngx_uint_t
+ngx_http_socketio_access_domain(ngx_str_t *host)
+{
+    u_char      *p, *last;
+    ngx_uint_t   dot, other;
+
+    dot = 0;
+    other = 0;
+    last = host->data + host->len;
+
+    if (host->data[0] == '[') {
+        return 0;
+    }
+
+    for (p = host->data; p < last; p++) {
+        if (*p == '.') {
+            dot = 1;
+
+        } else if (*p < '0' || *p > '9') {
+            other = 1;
+        }
+    }
+
+    return dot && other;
+}
+
+
+/* "name", ".name", "*.name" or "name.*" of server_name, in lower case */
+
+static ngx_uint_t
+ngx_http_socketio_access_named(ngx_str_t *host, ngx_str_t *name)
+{
+    size_t   len;
+    u_char  *p;
+
+    p = name->data;
+    len = name->len;
+
+    if (len > 2 && p[0] == '*' && p[1] == '.') {
+        p++;
+        len--;
+
+        return host->len > len
+               && ngx_memcmp(host->data + host->len - len, p, len) == 0;
+    }
+
+    if (len > 1 && p[0] == '.') {
+        return (host->len >= len
+                && ngx_memcmp(host->data + host->len - len, p, len) == 0)
+               || (host->len == len - 1
+                   && ngx_memcmp(host->data, p + 1, len - 1) == 0);
+    }
+
+    if (len > 2 && p[len - 1] == '*' && p[len - 2] == '.') {
+        return host->len >= len
+               && ngx_memcmp(host->data, p, len - 1) == 0;
+    }
+
+    return len && host->len == len && ngx_memcmp(host->data, p, len) == 0;
 }
 
 

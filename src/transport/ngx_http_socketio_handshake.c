@@ -266,16 +266,28 @@ ngx_http_socketio_upgrading(ngx_http_request_t *r)
 }
 
 
-/* what an HTTP field value may hold (RFC 9110, 5.5), INVALID_ORIGIN in Node */
+/*
+ * What an HTTP field value may hold (RFC 9110, 5.5), INVALID_ORIGIN in Node.
+ * And one: of two, others may judge the one that is not judged here.
+ */
 
 static ngx_uint_t
 ngx_http_socketio_origin_valid(ngx_http_request_t *r)
 {
     size_t      i;
     u_char      ch;
-    ngx_str_t  *value;
+    ngx_str_t   all, *value;
+
+    static ngx_str_t  name = ngx_string("origin");
 
     value = ngx_http_socketio_header(r, "origin", sizeof("origin") - 1);
+
+    if (value
+        && (ngx_http_socketio_header_joined(r, &name, &all) != NGX_OK
+            || all.len != value->len))
+    {
+        return 0;
+    }
 
     for (i = 0; value && i < value->len; i++) {
         ch = value->data[i];

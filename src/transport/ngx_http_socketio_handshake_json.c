@@ -53,6 +53,8 @@ static ngx_int_t ngx_http_socketio_json_value(ngx_http_request_t *r,
     ngx_http_socketio_header_t *header, ngx_str_t *value);
 static ngx_uint_t ngx_http_socketio_json_private(ngx_http_request_t *r,
     ngx_str_t *name, ngx_str_t *value);
+static ngx_int_t ngx_http_socketio_json_cookies(ngx_http_request_t *r,
+    ngx_str_t *value);
 
 
 ngx_int_t
@@ -446,7 +448,77 @@ ngx_http_socketio_json_value(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
+    if (header->name.len == 6
+        && ngx_memcmp(header->name.data, "cookie", 6) == 0)
+    {
+        return ngx_http_socketio_json_cookies(r, value);
+    }
+
     return NGX_OK;
+}
+
+
+/*
+ * Without the cookie of "socketio_cookie", which is the sid of a session that
+ * may be open in another tab.  NGX_OK; NGX_DECLINED: there is no other;
+ * NGX_ERROR: no memory.
+ */
+
+static ngx_int_t
+ngx_http_socketio_json_cookies(ngx_http_request_t *r, ngx_str_t *value)
+{
+    u_char                        *p, *end, *last, *out;
+    ngx_str_t                     *name;
+    ngx_http_socketio_loc_conf_t  *conf;
+
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_socketio_module);
+
+    if (conf->cookie == NULL) {
+        return NGX_OK;
+    }
+
+    name = &conf->cookie->name;
+
+    out = ngx_pnalloc(r->pool, value->len + 2);
+    if (out == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = value->data;
+    last = p + value->len;
+
+    value->data = out;
+
+    for ( /* void */ ; p < last; p = end + 1) {
+
+        end = ngx_strlchr(p, last, ';');
+        if (end == NULL) {
+            end = last;
+        }
+
+        while (p < end && (*p == ' ' || *p == '\t')) {
+            p++;
+        }
+
+        if (p == end
+            || ((size_t) (end - p) > name->len
+                && ngx_memcmp(p, name->data, name->len) == 0
+                && p[name->len] == '='))
+        {
+            continue;
+        }
+
+        if (out != value->data) {
+            *out++ = ';';
+            *out++ = ' ';
+        }
+
+        out = ngx_cpymem(out, p, end - p);
+    }
+
+    value->len = out - value->data;
+
+    return value->len ? NGX_OK : NGX_DECLINED;
 }
 
 

@@ -23,6 +23,18 @@ static void ngx_http_socketio_query_sid(ngx_str_t *value,
 static ngx_int_t ngx_http_socketio_query_hide(ngx_http_request_t *r);
 static ngx_int_t ngx_http_socketio_query_hide_in(ngx_pool_t *pool,
     ngx_str_t *text, u_char *args, u_char *dst);
+static u_char *ngx_http_socketio_query_mask(u_char *to, ngx_str_t *text,
+    u_char *args, u_char *dst, ngx_uint_t wipe);
+static u_char *ngx_http_socketio_query_log(ngx_http_request_t *r,
+    ngx_http_request_t *sr, u_char *buf, size_t len);
+
+
+/* of the request; the same for all: nginx has no other */
+static ngx_http_log_handler_pt  ngx_http_socketio_query_next_log;
+
+/* no more of a line of the error log than this is written */
+static u_char  ngx_http_socketio_query_line[2 * NGX_MAX_ERROR_STR];
+static u_char  ngx_http_socketio_query_keys[NGX_MAX_ERROR_STR];
 
 
 ngx_int_t
@@ -92,9 +104,19 @@ ngx_http_socketio_log_handler(ngx_http_request_t *r)
 
     conf = ngx_http_get_module_loc_conf(r, ngx_http_socketio_module);
 
-    if (conf->shm_zone == NULL
-        || ngx_http_get_module_ctx(r, ngx_http_socketio_module))
-    {
+    if (ngx_http_get_module_ctx(r, ngx_http_socketio_module)) {
+        return NGX_OK;
+    }
+
+    if (conf->shm_zone == NULL) {
+
+        if (r->log_handler == ngx_http_socketio_query_log) {
+
+            /* an error_page or a rewrite took it to another location */
+
+            (void) ngx_http_socketio_query_hide(r);
+        }
+
         return NGX_OK;
     }
 
@@ -273,23 +295,43 @@ static ngx_int_t
 ngx_http_socketio_query_hide_in(ngx_pool_t *pool, ngx_str_t *text,
     u_char *args, u_char *dst)
 {
-    u_char     *p, *d, *last, *end, *from, *to, *tmp;
-    ngx_str_t   key, value, raw;
+    u_char  *to, *last;
 
     if (args == NULL) {
         return NGX_OK;
     }
-
-    /* "***" may be longer than what it replaces, by two bytes for "&sid=x" */
-
-    last = text->data + text->len;
 
     to = ngx_pnalloc(pool, text->len * 2);
     if (to == NULL) {
         return NGX_ERROR;
     }
 
-    tmp = to;
+    last = ngx_http_socketio_query_mask(to, text, args, dst, 1);
+
+    ngx_memset(dst, '*', ngx_min(text->len, NGX_SOCKETIO_SID_TEXT * 3));
+
+    text->data = to;
+    text->len = last - to;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Writes the text without the sids of its query, which begins at args, to
+ * memory for twice its length: "***" may be longer than what it replaces, by
+ * two bytes for "&sid=x".  "wipe" overwrites them where they were.  Returns
+ * the end.
+ */
+
+static u_char *
+ngx_http_socketio_query_mask(u_char *to, ngx_str_t *text, u_char *args,
+    u_char *dst, ngx_uint_t wipe)
+{
+    u_char     *p, *d, *last, *end, *from;
+    ngx_str_t   key, value, raw;
+
+    last = text->data + text->len;
     from = text->data;
     p = (*args == '?') ? args + 1 : args;
 
@@ -315,19 +357,68 @@ ngx_http_socketio_query_hide_in(ngx_pool_t *pool, ngx_str_t *text,
             continue;
         }
 
-        tmp = ngx_cpymem(tmp, from, raw.data - from);
-        tmp = ngx_cpymem(tmp, "***", 3);
+        to = ngx_cpymem(to, from, raw.data - from);
+        to = ngx_cpymem(to, "***", 3);
         from = raw.data + raw.len;
 
-        ngx_memset(raw.data, '*', raw.len);
+        if (wipe) {
+            ngx_memset(raw.data, '*', raw.len);
+        }
     }
 
-    ngx_memset(dst, '*', ngx_min(text->len, NGX_SOCKETIO_SID_TEXT * 3));
+    return ngx_cpymem(to, from, last - from);
+}
 
-    tmp = ngx_cpymem(tmp, from, last - from);
 
-    text->data = to;
-    text->len = tmp - to;
+/*
+ * Phases before the content handler may refuse the request, limit_req for
+ * one, and log its line: their variables show the sid still, since keys may be
+ * made of it, but no log does.
+ */
 
-    return NGX_OK;
+ngx_int_t
+ngx_http_socketio_rewrite_handler(ngx_http_request_t *r)
+{
+    ngx_http_socketio_loc_conf_t  *conf;
+
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_socketio_module);
+
+    if (conf->shm_zone && r->log_handler != ngx_http_socketio_query_log) {
+        ngx_http_socketio_query_next_log = r->log_handler;
+        r->log_handler = ngx_http_socketio_query_log;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static u_char *
+ngx_http_socketio_query_log(ngx_http_request_t *r, ngx_http_request_t *sr,
+    u_char *buf, size_t len)
+{
+    u_char     *p, *args;
+    ngx_str_t   line, masked;
+
+    line = r->request_line;
+
+    masked.data = line.data;
+    masked.len = ngx_min(line.len, NGX_MAX_ERROR_STR);
+
+    args = line.len ? ngx_strlchr(line.data, line.data + masked.len, '?')
+                    : NULL;
+
+    if (args) {
+        p = ngx_http_socketio_query_mask(ngx_http_socketio_query_line,
+                                         &masked, args,
+                                         ngx_http_socketio_query_keys, 0);
+
+        r->request_line.data = ngx_http_socketio_query_line;
+        r->request_line.len = p - ngx_http_socketio_query_line;
+    }
+
+    p = ngx_http_socketio_query_next_log(r, sr, buf, len);
+
+    r->request_line = line;
+
+    return p;
 }

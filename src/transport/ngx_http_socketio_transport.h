@@ -145,6 +145,8 @@ ngx_int_t ngx_http_socketio_query(ngx_http_request_t *r,
     ngx_http_socketio_request_t *req, ngx_http_socketio_ctx_t *ctx);
 /* the same before a request is logged that never came to the handler */
 ngx_int_t ngx_http_socketio_log_handler(ngx_http_request_t *r);
+/* the same in the error log, from the rewrite phase on */
+ngx_int_t ngx_http_socketio_rewrite_handler(ngx_http_request_t *r);
 
 /*
  * Reads the body of a request that has request_body_no_buffering, and makes
