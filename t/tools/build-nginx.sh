@@ -63,6 +63,15 @@ else
 fi
 
 cc_opt="-O2 -g -fstack-protector-strong -Wformat -Werror=format-security"
+cc_opt="$cc_opt -Wvla"
+
+# sanitizers know more, and less with it
+
+case "${CC_OPT:-}" in
+*-fsanitize*) ;;
+*) cc_opt="$cc_opt -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2" ;;
+esac
+
 [ "${WERROR:-yes}" = yes ] || cc_opt="$cc_opt -Wno-error"
 flags+=("--with-cc-opt=$cc_opt ${CC_OPT:-}" "--with-ld-opt=${LD_OPT:-}")
 read -r -a more <<< "${CONF_FLAGS:-}"

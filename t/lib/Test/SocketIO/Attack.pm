@@ -14,7 +14,8 @@ use POSIX ();
 use Test::More;
 use Test::SocketIO ();
 
-our @EXPORT = qw/besieged unharmed clean quick status cpu rss QUICK/;
+our @EXPORT = qw/besieged unharmed clean quick status cpu rss connections
+    QUICK/;
 
 # A server's lines: the status, and /quick/, where silence soon ends a session.
 use constant QUICK => <<'CONF';
@@ -70,22 +71,38 @@ sub status () {
 }
 
 
-# All that the zone had is free again, when everybody has left.
-sub clean ($timeout = 10) {
+# All that the zone had is free again, when everybody has left.  lingering => 1:
+# but for sessions that were closed, and of which nobody has fetched the end.
+sub clean (%o) {
     unharmed('at the end');
-    $_->send('1') for @by;
+    $t->publish({ op => 'disconnect', all => \1, close => \1 });
+    1 while $by[0]->body !~ /^(?:.*\x1e)?1$|^400$|^none$/s;
     $t->close_all;
 
-    my ($s, $left);
+    my $left;
     Test::SocketIO::eventually(sub {
-        $s = status();
-        $left = $s->{zone}{bytes} - $s->{zone}{free};
-        return !$left;
-    }, $timeout);
+        my $s = status();
+        $left = { %{$s->{sockets}}, bytes => $o{lingering} ? 0
+            : $s->{zone}{bytes} - $s->{zone}{free},
+            map { $_ => $s->{sessions}{$_} }
+                $o{lingering} ? () : 'polling', 'websocket' };
+        return !grep { $_ } values %$left;
+    }, 10);
 
-    is_deeply([$left, @{$s->{sessions}}{qw/polling websocket/},
-        @{$s->{sockets}}{qw/now rooms/}], [0, 0, 0, 0, 0],
+    is_deeply($left, { map { $_ => 0 } keys %$left },
         'nothing is left in the zone');
+}
+
+
+# Connections of clients that the server has.
+sub connections () {
+    my $n = 0;
+    my $port = sprintf '%04X', $t->port;
+
+    open my $f, '<', '/proc/net/tcp' or return 0;
+    /^\s*\d+: [0-9A-F]+:$port [0-9A-F:]+ 0[18] / and $n++ while <$f>;
+
+    return $n;
 }
 
 
