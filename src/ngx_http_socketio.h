@@ -118,6 +118,7 @@ struct ngx_http_socketio_loc_conf_s {
     ngx_msec_t                  ping_timeout;
     ngx_msec_t                  upgrade_timeout;
     ngx_msec_t                  connect_timeout;
+    ngx_msec_t                  drain;      /* 0: off */
     size_t                      max_payload;
 
     ngx_uint_t                  send_packets;

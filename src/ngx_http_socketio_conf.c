@@ -205,6 +205,13 @@ ngx_command_t  ngx_http_socketio_commands[] = {
       offsetof(ngx_http_socketio_loc_conf_t, connect_timeout),
       &ngx_http_socketio_post_time },
 
+    { ngx_string("socketio_drain"),
+      NGX_HTTP_SOCKETIO_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_http_socketio_conf_drain,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("socketio_max_payload"),
       NGX_HTTP_SOCKETIO_ANY_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_size_slot,

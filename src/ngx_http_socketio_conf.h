@@ -63,6 +63,8 @@ char *ngx_http_socketio_conf_client(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_socketio_conf_limits(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_socketio_conf_drain(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_socketio_conf_set(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 

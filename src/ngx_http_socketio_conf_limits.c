@@ -356,3 +356,37 @@ ngx_http_socketio_conf_deflate_param(ngx_conf_t *cf, ngx_str_t *value,
 
     return ngx_http_socketio_conf_error(cf, value, "is not known");
 }
+
+
+char *
+ngx_http_socketio_conf_drain(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_socketio_loc_conf_t *slcf = conf;
+
+    ngx_str_t   *value;
+    ngx_msec_t   ms;
+
+    if (slcf->drain != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        slcf->drain = 0;
+        return NGX_CONF_OK;
+    }
+
+    ms = (ngx_msec_t) ngx_parse_time(&value[1], 0);
+
+    if (ms == (ngx_msec_t) NGX_ERROR || ms == 0
+        || ms > NGX_HTTP_SOCKETIO_TIME_MAX)
+    {
+        return ngx_http_socketio_conf_error(cf, &value[1],
+                                   "must be a time, a day or less, or \"off\"");
+    }
+
+    slcf->drain = ms;
+
+    return NGX_CONF_OK;
+}

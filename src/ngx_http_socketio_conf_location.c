@@ -29,6 +29,8 @@ static char *ngx_http_socketio_conf_recovery(ngx_conf_t *cf, ngx_str_t *value,
     ngx_msec_t *recovery);
 static ngx_int_t ngx_http_socketio_init_zone(ngx_shm_zone_t *shm_zone,
     void *data);
+static ngx_int_t ngx_http_socketio_check_drain(ngx_shm_zone_t *shm_zone,
+    ngx_cycle_t *cycle);
 static char *ngx_http_socketio_conf_handler(ngx_conf_t *cf,
     ngx_http_handler_pt handler);
 static uint32_t ngx_http_socketio_number(ngx_http_core_main_conf_t *cmcf,
@@ -142,8 +144,48 @@ ngx_http_socketio_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 
     zone = shm_zone->data;
 
+    if (ngx_http_socketio_check_drain(shm_zone, zone->cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_socketio_zone_init(&zone->zone, shm_zone, data,
                                   ngx_socketio_worker_slots(zone->cycle));
+}
+
+
+/*
+ * "worker_shutdown_timeout" may stand behind the http block: this is the
+ * first moment when it is known, and the last one that can refuse a reload.
+ */
+
+static ngx_int_t
+ngx_http_socketio_check_drain(ngx_shm_zone_t *shm_zone, ngx_cycle_t *cycle)
+{
+    ngx_uint_t                      i;
+    ngx_core_conf_t                *ccf;
+    ngx_http_socketio_loc_conf_t  **slcf;
+    ngx_http_socketio_main_conf_t  *smcf;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+    smcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_socketio_module);
+    slcf = smcf->locations.elts;
+
+    for (i = 0; ccf->shutdown_timeout && i < smcf->locations.nelts; i++) {
+
+        if (slcf[i]->shm_zone == shm_zone
+            && slcf[i]->drain >= ccf->shutdown_timeout)
+        {
+            ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                          "location \"%V\": \"socketio_drain\" %Mms must be "
+                          "less than \"worker_shutdown_timeout\" %Mms",
+                          &slcf[i]->path, slcf[i]->drain,
+                          ccf->shutdown_timeout);
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }
 
 

@@ -71,6 +71,7 @@ ngx_http_socketio_create_loc_conf(ngx_conf_t *cf)
     conf->ping_timeout = NGX_CONF_UNSET_MSEC;
     conf->upgrade_timeout = NGX_CONF_UNSET_MSEC;
     conf->connect_timeout = NGX_CONF_UNSET_MSEC;
+    conf->drain = NGX_CONF_UNSET_MSEC;
     conf->max_payload = NGX_CONF_UNSET_SIZE;
 
     conf->send_packets = NGX_CONF_UNSET_UINT;
@@ -154,6 +155,16 @@ ngx_http_socketio_check_useless(ngx_conf_t *cf,
     if (conf->transports == NGX_HTTP_SOCKETIO_POLLING && conf->deflate == 1) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "location \"%V\": \"socketio_deflate on\" is "
+                           "useless with \"socketio_transports polling\"",
+                           &clcf->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->transports == NGX_HTTP_SOCKETIO_POLLING
+        && conf->drain != NGX_CONF_UNSET_MSEC && conf->drain)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "location \"%V\": \"socketio_drain\" is "
                            "useless with \"socketio_transports polling\"",
                            &clcf->name);
         return NGX_CONF_ERROR;
@@ -349,6 +360,7 @@ ngx_http_socketio_merge_values(ngx_conf_t *cf,
                               10000);
     ngx_conf_merge_msec_value(conf->connect_timeout, prev->connect_timeout,
                               45000);
+    ngx_conf_merge_msec_value(conf->drain, prev->drain, 0);
     ngx_conf_merge_size_value(conf->max_payload, prev->max_payload, 1000000);
 
     ngx_conf_merge_uint_value(conf->send_packets, prev->send_packets, 1024);

@@ -108,6 +108,12 @@ ngx_http_socketio_status_family_t  ngx_http_socketio_status_families[] = {
       offsetof(ngx_socketio_status_t, nworkers),
       NULL, NULL, NULL },
 
+    { "zone", "exiting", "socketio_workers_exiting",
+      "Worker processes that are shutting down.",
+      NGX_HTTP_SOCKETIO_STATUS_GAUGE, 0,
+      offsetof(ngx_socketio_status_t, exiting),
+      NULL, NULL, NULL },
+
     { "zone", "keys", "socketio_publish_keys",
       "Keys of the publish API that are remembered.",
       NGX_HTTP_SOCKETIO_STATUS_GAUGE, 0,

@@ -111,6 +111,23 @@ ngx_socketio_local_seat(ngx_socketio_local_t *local,
 }
 
 
+ngx_int_t
+ngx_socketio_local_catch_up(ngx_socketio_local_t *local)
+{
+    ngx_socketio_office_t  *office;
+
+    office = local->zone->data;
+
+    /* the first may only end a turn begun earlier */
+
+    ngx_socketio_office_run(office);
+    ngx_socketio_office_run(office);
+
+    return (office->left == 0 && ngx_queue_empty(&office->flush)) ? NGX_OK
+                                                                  : NGX_AGAIN;
+}
+
+
 void
 ngx_socketio_local_flush_later(ngx_socketio_local_t *local)
 {

@@ -72,7 +72,8 @@ typedef struct {
     /* the session is lost (zone emptied, worker overrun): end this
        connection now; destroys the local */
     void                     (*drop)(ngx_socketio_local_t *local);
-    /* the worker shuts down: parked GETs are answered now */
+    /* the worker shuts down: parked GETs are answered now; again for
+       websockets when it is to hurry */
     void                     (*leave)(ngx_socketio_local_t *local);
 } ngx_socketio_local_ops_t;
 
@@ -112,6 +113,11 @@ void ngx_socketio_local_remove(ngx_socketio_local_t *local);
 /* a websocket enters a room of the private index */
 ngx_int_t ngx_socketio_local_seat(ngx_socketio_local_t *local,
     ngx_socketio_ref_t socket, ngx_socketio_ref_t room, uint32_t room_gen);
+/*
+ * Takes what others have emitted so far, and delivers it.  May destroy locals.
+ * NGX_AGAIN: there is more of it than a turn may bring.
+ */
+ngx_int_t ngx_socketio_local_catch_up(ngx_socketio_local_t *local);
 /* asks for flush() soon, as deliver() does by itself */
 void ngx_socketio_local_flush_later(ngx_socketio_local_t *local);
 

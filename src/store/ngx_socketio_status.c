@@ -75,6 +75,7 @@ ngx_socketio_status_worker_locked(ngx_socketio_zone_t *zone, ngx_uint_t n,
     worker->pid = slot->pid;
     worker->generation = slot->gen;
     worker->exiting = slot->exiting;
+    status->exiting += slot->exiting;
     worker->age = (now > slot->tick) ? now - slot->tick : 0;
     worker->lag = slot->lag;
     worker->websockets = slot->websockets;

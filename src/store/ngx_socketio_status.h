@@ -35,6 +35,7 @@ typedef struct {
     uint64_t                   websockets;
     uint64_t                   mailboxes;   /* nodes */
     uint64_t                   nworkers;
+    uint64_t                   exiting;     /* of them */
     uint64_t                   keys;
     uint64_t                   logged;      /* messages, for recovery */
     uint64_t                   logged_bytes;

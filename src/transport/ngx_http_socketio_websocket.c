@@ -544,6 +544,10 @@ ngx_http_socketio_ws_begin(ngx_http_socketio_ws_t *ws)
         ngx_http_socketio_ws_close(ws, 0, NGX_SOCKETIO_EIO_EV_WS_CLOSE);
     }
 
+    if (ngx_exiting) {
+        ngx_http_socketio_ws_drain(ws);
+    }
+
     ngx_http_socketio_ws_resume(ws);
     ngx_http_socketio_ws_settle(ws);
 }

@@ -103,7 +103,14 @@ typedef struct {
     unsigned                        error:1;    /* close now */
     unsigned                        base64:1;   /* takes no binary frames */
     unsigned                        raw:1;      /* no Socket.IO */
+    unsigned                        away:1;     /* Close 1001 is queued, what
+                                                   the peer sends before its
+                                                   own is still taken */
     unsigned                        reason:8;   /* for the access log */
+
+    /* of a worker that shuts down; NULL: it stays */
+    struct ngx_http_socketio_drain_s  *drain;
+    ngx_queue_t                     drains;
 
     /* "at" is also the deadline of a probe and of a Close */
     ngx_socketio_eio_beat_t         beat;
@@ -129,8 +136,19 @@ void ngx_http_socketio_ws_part(ngx_http_socketio_ws_t *ws,
 /* begins the Close handshake; code 0: without one */
 void ngx_http_socketio_ws_close(ngx_http_socketio_ws_t *ws, ngx_uint_t code,
     ngx_socketio_eio_event_e event);
+/* the worker wants it to leave: begins the Close handshake; settles it */
+void ngx_http_socketio_ws_go_away(ngx_http_socketio_ws_t *ws);
 /* frees the object of a websocket that is not, or no more, connected */
 void ngx_http_socketio_ws_free(ngx_http_socketio_ws_t *ws);
+
+/*
+ * ngx_http_socketio_ws_drain.c: the worker shuts down; it will leave in its
+ * turn, if it is to.  Again if it was too early for that, or the time is
+ * another one.
+ */
+
+void ngx_http_socketio_ws_drain(ngx_http_socketio_ws_t *ws);
+void ngx_http_socketio_ws_undrain(ngx_http_socketio_ws_t *ws);
 
 /* ngx_http_socketio_ws_read.c */
 

@@ -29,6 +29,7 @@ static void ngx_http_socketio_ws_deliver(ngx_socketio_local_t *local,
     ngx_socketio_pin_t *pin);
 static void ngx_http_socketio_ws_flush(ngx_socketio_local_t *local);
 static void ngx_http_socketio_ws_drop(ngx_socketio_local_t *local);
+static void ngx_http_socketio_ws_leave(ngx_socketio_local_t *local);
 
 
 ngx_socketio_local_ops_t  ngx_http_socketio_ws_ops = {
@@ -36,7 +37,7 @@ ngx_socketio_local_ops_t  ngx_http_socketio_ws_ops = {
     ngx_http_socketio_ws_deliver,
     ngx_http_socketio_ws_flush,
     ngx_http_socketio_ws_drop,
-    NULL
+    ngx_http_socketio_ws_leave
 };
 
 
@@ -103,23 +104,36 @@ ngx_http_socketio_ws_shutdown(ngx_http_socketio_ws_t *ws)
         return;
     }
 
-    if (ws->noted && ws->established) {
-        ngx_socketio_end(ws->local.zone, &ws->local.session,
-                         NGX_SOCKETIO_REASON_SHUTDOWN,
-                         ngx_http_socketio_ws_now());
-    }
-
-    ngx_http_socketio_ws_part(ws, NGX_SOCKETIO_EIO_EV_WS_CLOSE);
-
-    if (!ws->closing) {
+    if (!ws->closing && !ws->away) {
         ngx_http_socketio_ws_close_frame(ws,
                                          NGX_SOCKETIO_WS_CLOSE_GOING_AWAY);
-        ws->closing = 1;
     }
+
+    ws->away = ws->established;
+    ngx_http_socketio_ws_part(ws, NGX_SOCKETIO_EIO_EV_WS_CLOSE);
+    ws->closing = 1;
 
     (void) ngx_http_socketio_ws_write(ws);
 
     ws->error = 1;
+}
+
+
+/*
+ * The session goes on until the peer has answered: what it has sent before it
+ * hears of this is not lost.  Nothing may be written behind a Close; what is
+ * emitted from now on is what recovery is for.
+ */
+
+void
+ngx_http_socketio_ws_go_away(ngx_http_socketio_ws_t *ws)
+{
+    ngx_http_socketio_ws_close_frame(ws, NGX_SOCKETIO_WS_CLOSE_GOING_AWAY);
+
+    ws->away = 1;
+    ws->beat.at = ngx_http_socketio_ws_now() + NGX_HTTP_SOCKETIO_WS_CLOSING;
+
+    ngx_http_socketio_ws_settle(ws);
 }
 
 
@@ -130,12 +144,12 @@ ngx_http_socketio_ws_time(ngx_http_socketio_ws_t *ws)
 
     now = ngx_http_socketio_ws_now();
 
-    if (!ws->closing && !ws->finish && ws->established) {
+    if (!ws->closing && !ws->finish && !ws->away && ws->established) {
         ngx_http_socketio_ws_beat(ws);
 
     } else if (now >= ws->beat.at) {
 
-        if (ws->closing || ws->finish) {
+        if (ws->closing || ws->finish || ws->away) {
             ws->connection->timedout = 1;
             ws->error = 1;
             return;
@@ -200,6 +214,12 @@ ngx_http_socketio_ws_part(ngx_http_socketio_ws_t *ws,
     if (ws->noted) {
         ws->noted = 0;
 
+        if (ws->away) {
+            ngx_socketio_end(ws->local.zone, &ws->local.session,
+                             NGX_SOCKETIO_REASON_SHUTDOWN,
+                             ngx_http_socketio_ws_now());
+        }
+
         if (ngx_socketio_websocket_look(ws->local.zone, &ws->local.session,
                                         &reason)
             == NGX_OK
@@ -232,7 +252,10 @@ ngx_http_socketio_ws_close(ngx_http_socketio_ws_t *ws, ngx_uint_t code,
     }
 
     ngx_http_socketio_ws_part(ws, event);
-    ngx_http_socketio_ws_close_frame(ws, code);
+
+    if (!ws->away) {
+        ngx_http_socketio_ws_close_frame(ws, code);
+    }
 
     ws->closing = 1;
     ws->beat.at = ngx_http_socketio_ws_now() + NGX_HTTP_SOCKETIO_WS_CLOSING;
@@ -418,6 +441,7 @@ ngx_http_socketio_ws_destroy(ngx_http_socketio_ws_t *ws)
 void
 ngx_http_socketio_ws_free(ngx_http_socketio_ws_t *ws)
 {
+    ngx_http_socketio_ws_undrain(ws);
     ngx_http_socketio_ws_out_free(ws);
     ngx_http_socketio_ws_in_free(ws);
 
@@ -520,7 +544,7 @@ ngx_http_socketio_ws_deliver(ngx_socketio_local_t *local,
 
     ws = (ngx_http_socketio_ws_t *) local;
 
-    if (ws->closing || ws->finish || ws->slow || ws->error) {
+    if (ws->closing || ws->finish || ws->away || ws->slow || ws->error) {
         return;
     }
 
@@ -573,4 +597,11 @@ ngx_http_socketio_ws_drop(ngx_socketio_local_t *local)
     if (ws->detached) {
         ngx_http_socketio_ws_settle(ws);
     }
+}
+
+
+static void
+ngx_http_socketio_ws_leave(ngx_socketio_local_t *local)
+{
+    ngx_http_socketio_ws_drain((ngx_http_socketio_ws_t *) local);
 }

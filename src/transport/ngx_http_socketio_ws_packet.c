@@ -207,6 +207,10 @@ ngx_http_socketio_ws_pong(ngx_http_socketio_ws_t *ws)
     conf.interval = ws->conf->ping_interval;
     conf.timeout = ws->conf->ping_timeout;
 
+    if (ws->away) {
+        return;
+    }
+
     ngx_socketio_eio_pong(&ws->beat, &conf, ngx_http_socketio_ws_now());
 }
 
@@ -218,6 +222,10 @@ ngx_http_socketio_ws_heard(ngx_http_socketio_ws_t *ws)
 
     conf.interval = ws->conf->ping_interval;
     conf.timeout = ws->conf->ping_timeout;
+
+    if (ws->away) {
+        return;
+    }
 
     ngx_socketio_eio_heard(&ws->beat, &conf, ngx_http_socketio_ws_now());
 }
@@ -340,6 +348,10 @@ ngx_http_socketio_ws_switch(ngx_http_socketio_ws_t *ws,
         ngx_http_socketio_ws_close(ws, NGX_SOCKETIO_WS_CLOSE_INTERNAL,
                                    NGX_SOCKETIO_EIO_EV_WS_ERROR);
         return NGX_ERROR;
+    }
+
+    if (ngx_exiting) {
+        ngx_http_socketio_ws_drain(ws);
     }
 
     if (up->taken.ping) {

@@ -161,6 +161,10 @@ ngx_http_socketio_ws_eof(ngx_http_socketio_ws_t *ws, ssize_t n)
 
     c = ws->connection;
 
+    if (n == 0 && ws->away) {
+        ngx_http_socketio_ws_close(ws, 0, NGX_SOCKETIO_EIO_EV_WS_CLOSE);
+    }
+
     if (n == 0 && ws->closing && !ws->shut && (ws->out || c->buffered)) {
         /* who has said all may still listen: our Close is on its way */
         ws->finish = 1;

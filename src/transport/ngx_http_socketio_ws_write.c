@@ -147,6 +147,11 @@ ngx_http_socketio_ws_frame(ngx_http_socketio_ws_t *ws, ngx_uint_t opcode,
     size_t                       size;
     ngx_http_socketio_ws_out_t  *out;
 
+    if (ws->away) {
+        /* nothing goes behind our Close */
+        return;
+    }
+
     opcode |= NGX_SOCKETIO_WS_FIN;
     size = ngx_socketio_ws_frame_header(NULL, opcode, len) + len;
 
