@@ -16,6 +16,7 @@ static ngx_int_t ngx_http_socketio_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_socketio_init_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_socketio_bind(ngx_cycle_t *cycle);
 static void ngx_http_socketio_leave(ngx_socketio_zone_t *zone);
+static void ngx_http_socketio_hurry(ngx_socketio_zone_t *zone);
 static void ngx_http_socketio_shutdown(ngx_event_t *ev);
 static void ngx_http_socketio_exit_process(ngx_cycle_t *cycle);
 
@@ -203,6 +204,7 @@ ngx_http_socketio_bind(ngx_cycle_t *cycle)
     for (i = 0; i < ngx_http_socketio_current->zones.nelts; i++) {
         zones[i]->inbox = ngx_http_socketio_lane_inbox;
         zones[i]->leave = ngx_http_socketio_leave;
+        zones[i]->hurry = ngx_http_socketio_hurry;
     }
 
     ngx_http_socketio_bound = 1;
@@ -235,6 +237,13 @@ ngx_http_socketio_leave(ngx_socketio_zone_t *zone)
 
         ngx_add_timer(&ngx_http_socketio_end, ccf->shutdown_timeout);
     }
+}
+
+
+static void
+ngx_http_socketio_hurry(ngx_socketio_zone_t *zone)
+{
+    ngx_http_socketio_drain_hurry();
 }
 
 

@@ -30,6 +30,7 @@ static void ngx_socketio_office_bell(ngx_socketio_office_t *office,
 static void ngx_socketio_office_look_at_all(ngx_socketio_office_t *office);
 static void ngx_socketio_office_drop(ngx_socketio_office_t *office,
     ngx_uint_t all);
+static void ngx_socketio_office_hurry(ngx_socketio_office_t *office);
 static ngx_int_t ngx_socketio_office_flush(ngx_socketio_office_t *office);
 static void ngx_socketio_office_return(ngx_socketio_office_t *office);
 static ngx_socketio_local_t *ngx_socketio_office_local(
@@ -162,6 +163,35 @@ ngx_socketio_office_take(ngx_socketio_office_t *office)
 
     if (letters->all) {
         ngx_socketio_office_look_at_all(office);
+    }
+
+    if (letters->hurry && !office->hurried) {
+        ngx_socketio_office_hurry(office);
+    }
+}
+
+
+/* its websockets are told once more that the worker leaves */
+
+static void
+ngx_socketio_office_hurry(ngx_socketio_office_t *office)
+{
+    ngx_uint_t             i;
+    ngx_socketio_local_t  *local;
+
+    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                  "new workers need the slot of this one: it closes its "
+                  "websockets");
+
+    office->hurried = 1;
+    office->zone->hurry(office->zone);
+
+    for (i = 0; i < office->nhandles; i++) {
+        local = office->handles[i];
+
+        if (local && local->ops->deliver) {
+            local->ops->leave(local);
+        }
     }
 }
 

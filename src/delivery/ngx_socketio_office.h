@@ -36,6 +36,7 @@ typedef struct {
     ngx_uint_t                 left;        /* records */
     ngx_uint_t                 bells;       /* next bell */
     ngx_queue_t                flush;       /* locals */
+    ngx_uint_t                 hurried;     /* it knows that it is to */
 
     ngx_socketio_ref_t         back[NGX_SOCKETIO_BACK];
     ngx_uint_t                 nback;

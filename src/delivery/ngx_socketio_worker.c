@@ -16,11 +16,13 @@
 
 #define NGX_SOCKETIO_TICK        1000       /* ms */
 #define NGX_SOCKETIO_BURY_STEPS  32         /* a tick */
+#define NGX_SOCKETIO_ASK_TICKS   5          /* until one more is asked to go */
 
 
 static ngx_int_t ngx_socketio_worker_listen(ngx_cycle_t *cycle);
 static ngx_int_t ngx_socketio_worker_rebind(ngx_socketio_zone_t *zone);
 static void ngx_socketio_worker_claim(ngx_cycle_t *cycle);
+static void ngx_socketio_worker_make_room(ngx_cycle_t *cycle);
 static ngx_int_t ngx_socketio_worker_claim_zones(ngx_uint_t slot);
 static ngx_int_t ngx_socketio_slot_lock(ngx_uint_t slot);
 static ngx_uint_t ngx_socketio_slot_alive(ngx_uint_t slot);
@@ -50,6 +52,7 @@ static ngx_uint_t             ngx_socketio_nslots;
 /* of this worker */
 
 static ngx_int_t              ngx_socketio_slot = -1;
+static ngx_uint_t             ngx_socketio_slotless;    /* ticks without */
 static ngx_connection_t      *ngx_socketio_bell;
 static ngx_event_t            ngx_socketio_tick;
 static ngx_connection_t       ngx_socketio_tick_ident;  /* debug log: its fd */
@@ -223,16 +226,62 @@ ngx_socketio_worker_claim(ngx_cycle_t *cycle)
         }
     }
 
+    ngx_socketio_worker_make_room(cycle);
+
     if (ngx_socketio_slot == -1) {
-        ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
-                      "all %ui worker slots are taken", ngx_socketio_nslots);
+
+        if (ngx_socketio_slotless++ == 0) {
+            ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
+                          "all %ui worker slots are taken: this worker "
+                          "refuses clients until one is free",
+                          ngx_socketio_nslots);
+        }
+
         return;
+    }
+
+    if (ngx_socketio_slotless) {
+        ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
+                      "a worker slot is free: this worker serves clients");
     }
 
     if (ngx_socketio_worker_listen(cycle) != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
                       "no connection for the worker's eventfd: increase "
                       "\"worker_connections\"");
+    }
+}
+
+
+/*
+ * Before a reload finds no slot free the oldest workers make room for its
+ * workers, unless even two generations do not fit.  Who has none asks for one,
+ * and if that does not help for one more.
+ */
+
+static void
+ngx_socketio_worker_make_room(ngx_cycle_t *cycle)
+{
+    ngx_uint_t        i, n;
+    ngx_core_conf_t  *ccf;
+
+    n = 0;
+
+    if (ngx_socketio_slot != -1) {
+        ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx,
+                                               ngx_core_module);
+        n = (ngx_uint_t) ngx_max(ccf->worker_processes, 1);
+
+        if (4 * n > ngx_socketio_nslots) {
+            return;
+        }
+
+    } else if (ngx_socketio_slotless % NGX_SOCKETIO_ASK_TICKS) {
+        return;
+    }
+
+    for (i = 0; i < ngx_socketio_nzones; i++) {
+        (void) ngx_socketio_slot_make_room(ngx_socketio_zones[i], n);
     }
 }
 
@@ -421,7 +470,7 @@ ngx_socketio_worker_tick(ngx_event_t *ev)
         ngx_socketio_swept = ngx_current_msec;
     }
 
-    if (ngx_socketio_slot == -1) {
+    if (ngx_socketio_slot == -1 && !ngx_exiting) {
         ngx_socketio_worker_claim((ngx_cycle_t *) ngx_cycle);
     }
 

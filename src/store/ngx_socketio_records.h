@@ -388,6 +388,7 @@ struct ngx_socketio_slot_s {
     uint8_t                    robbed;      /* its sessions are others' */
     uint8_t                    all;         /* the ring was full: look at all
                                                of yours */
+    uint8_t                    hurry;       /* others need it: leave soon */
     uint32_t                   ring_head;
     uint32_t                   ring_tail;
     ngx_socketio_id_t          ring[NGX_SOCKETIO_RING];

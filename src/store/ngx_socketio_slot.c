@@ -25,6 +25,7 @@ static void ngx_socketio_slot_overrun_locked(ngx_socketio_zone_t *zone,
 static void ngx_socketio_slot_inherit_locked(ngx_socketio_zone_t *zone);
 static void ngx_socketio_slot_counts_locked(ngx_socketio_zone_t *zone,
     ngx_uint_t n);
+static ngx_uint_t ngx_socketio_slot_oldest_locked(ngx_socketio_zone_t *zone);
 
 
 void
@@ -233,6 +234,72 @@ ngx_socketio_slot_exiting(ngx_socketio_zone_t *zone)
 }
 
 
+ngx_uint_t
+ngx_socketio_slot_make_room(ngx_socketio_zone_t *zone, ngx_uint_t n)
+{
+    ngx_uint_t            i, told, coming;
+    ngx_socketio_slot_t  *slot;
+
+    told = 0;
+    coming = 0;
+
+    ngx_socketio_zone_lock(zone);
+
+    for (i = 0; i < zone->sh->nslots; i++) {
+        slot = &zone->slots[i];
+        coming += (slot->gen == 0 || slot->hurry);
+    }
+
+    n = n ? n : coming + 1;
+
+    for ( /* void */ ; coming < n; coming++) {
+        i = ngx_socketio_slot_oldest_locked(zone);
+
+        if (i == zone->sh->nslots) {
+            break;
+        }
+
+        zone->slots[i].hurry = 1;
+        ngx_socketio_zone_ring_locked(zone, i);
+        told++;
+    }
+
+    ngx_socketio_zone_unlock(zone);
+
+    return told;
+}
+
+
+/* of those that are shutting down, at their ease; nslots: none is */
+
+static ngx_uint_t
+ngx_socketio_slot_oldest_locked(ngx_socketio_zone_t *zone)
+{
+    ngx_uint_t            i, oldest;
+    ngx_socketio_slot_t  *slot;
+
+    oldest = zone->sh->nslots;
+
+    for (i = 0; i < zone->sh->nslots; i++) {
+        slot = &zone->slots[i];
+
+        if (slot->gen == 0 || !slot->exiting || slot->hurry) {
+            continue;
+        }
+
+        /* generations may have wrapped */
+
+        if (oldest == zone->sh->nslots
+            || (int32_t) (slot->gen - zone->slots[oldest].gen) < 0)
+        {
+            oldest = i;
+        }
+    }
+
+    return oldest;
+}
+
+
 void
 ngx_socketio_slot_take(ngx_socketio_zone_t *zone,
     ngx_socketio_letters_t *letters, uint64_t now)
@@ -260,6 +327,7 @@ ngx_socketio_slot_take(ngx_socketio_zone_t *zone,
         zone->counters->n[NGX_SOCKETIO_N_HELD] = 0;
     }
 
+    letters->hurry = slot->hurry;
     letters->overrun = slot->overrun;
     letters->all = slot->all || slot->robbed;
     slot->overrun = 0;

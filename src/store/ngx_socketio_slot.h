@@ -31,6 +31,7 @@ typedef struct {
     unsigned                   all:1;       /* bells were lost */
     unsigned                   overrun:1;   /* records were: start afresh */
     unsigned                   emptied:1;   /* the zone was */
+    unsigned                   hurry:1;     /* others need this slot */
 } ngx_socketio_letters_t;
 
 
@@ -57,6 +58,13 @@ ngx_uint_t ngx_socketio_slot_other_locked(ngx_socketio_zone_t *zone);
 ngx_int_t ngx_socketio_slot_claim(ngx_socketio_zone_t *zone, ngx_uint_t slot);
 void ngx_socketio_slot_leave(ngx_socketio_zone_t *zone);
 void ngx_socketio_slot_exiting(ngx_socketio_zone_t *zone);
+/*
+ * So that n slots are free, now or soon, the oldest of those whose workers are
+ * shutting down are told to hurry; n 0: one more of them.  For processes
+ * without a slot, too.  How many were told now.
+ */
+ngx_uint_t ngx_socketio_slot_make_room(ngx_socketio_zone_t *zone,
+    ngx_uint_t n);
 
 void ngx_socketio_slot_take(ngx_socketio_zone_t *zone,
     ngx_socketio_letters_t *letters, uint64_t now);

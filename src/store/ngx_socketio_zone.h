@@ -177,6 +177,8 @@ typedef void (*ngx_socketio_inbox_pt)(ngx_socketio_zone_t *zone,
 
 typedef void (*ngx_socketio_leave_pt)(ngx_socketio_zone_t *zone);
 
+typedef void (*ngx_socketio_hurry_pt)(ngx_socketio_zone_t *zone);
+
 typedef void (*ngx_socketio_early_pt)(ngx_socketio_zone_t *zone);
 
 #define NGX_SOCKETIO_OWNED           16     /* sessions owned in one hold */
@@ -203,6 +205,7 @@ struct ngx_socketio_zone_s {                /* private to a process */
     ngx_socketio_wake_pt       wake;        /* after unlocking: slot rung */
     ngx_socketio_inbox_pt      inbox;       /* ... this worker owns one now */
     ngx_socketio_leave_pt      leave;       /* this worker begins to leave */
+    ngx_socketio_hurry_pt      hurry;       /* ... others need its slot */
     ngx_socketio_early_pt      early;       /* ... "tick" is earlier now */
     uint64_t                   tick;        /* ms: when this worker turns the
                                                wheel next */

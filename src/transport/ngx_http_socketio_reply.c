@@ -350,7 +350,7 @@ ngx_http_socketio_unopened(ngx_http_request_t *r, ngx_socketio_zone_t *zone,
         break;
 
     default: /* NGX_SOCKETIO_N_REFUSED_SLOT */
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                       "socketio: this worker has no slot in zone \"%V\" yet",
                       &zone->shm_zone->shm.name);
     }

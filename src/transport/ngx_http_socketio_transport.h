@@ -163,6 +163,11 @@ ngx_int_t ngx_http_socketio_handshake_json(ngx_http_request_t *r,
 
 ngx_int_t ngx_http_socketio_websocket(ngx_http_request_t *r,
     ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_request_t *req);
+/*
+ * From now on a websocket that is told that the worker leaves has little time,
+ * whatever "socketio_drain" is.
+ */
+void ngx_http_socketio_drain_hurry(void);
 
 
 #endif /* _NGX_HTTP_SOCKETIO_TRANSPORT_H_INCLUDED_ */
