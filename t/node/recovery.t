@@ -8,7 +8,6 @@
  * two connections, or if nobody is ever recovered.
  */
 
-const fs = require('node:fs');
 const {
     Backend,
     Nginx,
@@ -129,11 +128,6 @@ async function ends(what, fn, allowed) {
     await test(`${what}: nginx ends`, () => nginx.stop(), { timeout: 20000, evidence });
 }
 
-function workersOf(nginx) {
-    const { pid } = nginx.child;
-    return fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
-}
-
 main(async () => {
     await matrix(
         async ({ nginx, backend, mode, test: point }) => {
@@ -172,10 +166,10 @@ main(async () => {
 
     /* who dies with an answer unread leaves its events to be sent again */
     const kill = async (nginx) => {
-        for (const pid of workersOf(nginx)) {
-            process.kill(Number(pid), 'SIGKILL');
+        for (const pid of nginx.children()) {
+            process.kill(pid, 'SIGKILL');
             await until(
-                () => workersOf(nginx).length === 2 && !workersOf(nginx).includes(pid),
+                () => nginx.children().length === 2 && !nginx.children().includes(pid),
                 'another one'
             );
         }

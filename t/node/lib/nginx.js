@@ -257,6 +257,13 @@ ${block}
         );
     }
 
+    /* of all worker processes, also those that are shutting down */
+    children() {
+        const { pid } = this.child;
+        const text = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+        return text.trim().split(' ').filter(Boolean).map(Number);
+    }
+
     /* A graceful end: only this one lets nginx report sockets left open. */
     async stop() {
         if (!this.exited) {
