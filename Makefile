@@ -37,6 +37,8 @@ UNIT      = $(UNIT_SRCS:t/unit/%.c=build/unit/%)
 FUZZ_SRCS = $(sort $(wildcard t/fuzz/fuzz_*.c))
 FUZZ      = $(FUZZ_SRCS:t/fuzz/%.c=build/fuzz/%)
 
+SHIMS     = build/shim/clock.so build/shim/memory.so
+
 SANITIZE  = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ALONE     = -DNGX_SOCKETIO_STANDALONE=1 -std=gnu11 -Wall -Wextra -Werror \
             -g -O1 -fno-omit-frame-pointer -Isrc -MMD -MP
@@ -69,6 +71,7 @@ test:        ## install what is missing, build, run all tests (T=... some)
 	@$(MAKE) --no-print-directory prove
 
 prove:       ## all tests (T=... some), as built
+prove: $(SHIMS)
 	@TEST_NDK_MODULE=$${TEST_NDK_MODULE-$$(cat $(BUILD)/ndk)} \
 	    $(PROVE) -It/lib $(T)
 
@@ -123,6 +126,10 @@ build/bench/load: t/bench/load.c
 build/bench/hold: t/bench/hold.c | $(BUILD)/configured
 	@mkdir -p $(@D)
 	$(CC) $(STORE) -O2 -o $@ $<
+
+build/shim/%.so: t/shim/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -Wall -Wextra -Werror -O2 -shared -fPIC -o $@ $<
 
 build/fuzz/%: t/fuzz/%.c
 	@mkdir -p $(@D)

@@ -149,6 +149,11 @@ ngx_http_socketio_command_ack(ngx_http_socketio_run_t *run)
 
     rc = ngx_http_socketio_command_frames(run, &packet, &frames);
 
+    if (rc == NGX_BUSY) {
+        (void) ngx_socketio_reply(run->command->zone, &run->id.socket, NULL,
+                                  0);
+    }
+
     if (rc != NGX_OK) {
         return rc;
     }

@@ -128,9 +128,6 @@ ngx_http_socketio_client_accept(ngx_socketio_zone_t *zone,
         frames = ngx_http_socketio_accept_frames(nsp,
                                       (peer->revision == 3) ? NULL : text,
                                       pid, log);
-        if (frames.data == NULL) {
-            return NGX_ERROR;
-        }
     }
 
     rc = ngx_socketio_accept(zone, socket, rooms, nrooms, data, frames.data,
@@ -247,13 +244,12 @@ ngx_http_socketio_client_dismiss(ngx_socketio_zone_t *zone,
     ngx_str_set(&packet.json, "");
 
     frames = ngx_http_socketio_frames_alloc(&packet, log);
-    if (frames.data == NULL) {
-        return NGX_ERROR;
-    }
 
     rc = ngx_socketio_dismiss(zone, socket, frames.data, frames.len);
 
-    ngx_free(frames.data);
+    if (frames.data) {
+        ngx_free(frames.data);
+    }
 
     if (rc == NGX_ERROR) {
         ngx_socketio_zone_full(zone, log, "a disconnect");
@@ -276,7 +272,7 @@ ngx_http_socketio_client_reject(ngx_socketio_zone_t *zone,
     if (!peer->raw) {
         frames = ngx_http_socketio_error_frames(peer, nsp, message, data, log);
         if (frames.data == NULL) {
-            return NGX_ERROR;
+            frames.len = 1;
         }
     }
 

@@ -71,7 +71,7 @@ ngx_http_socketio_lane_inbox(ngx_socketio_zone_t *zone,
 
     session = ngx_calloc(sizeof(ngx_http_socketio_owned_t), ngx_cycle->log);
     if (session == NULL) {
-        (void) ngx_socketio_inbox_pass_on(zone, id, tenure);
+        ngx_socketio_inbox_later(zone, id, tenure);
         return;
     }
 

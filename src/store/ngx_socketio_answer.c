@@ -22,6 +22,8 @@ static ngx_socketio_socket_t *ngx_socketio_waiting_locked(
     ngx_socketio_zone_t *zone, ngx_socketio_id_t *id);
 static void ngx_socketio_orphan_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t socket);
+static void ngx_socketio_reply_lost(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *id);
 static ngx_int_t ngx_socketio_reply_to(ngx_socketio_zone_t *zone,
     ngx_uint_t type, ngx_socketio_id_t *id, u_char *frames, size_t len,
     ngx_uint_t last);
@@ -90,12 +92,12 @@ ngx_socketio_accept(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
 }
 
 
-/* with the lock held on return; 0: the zone is full, or there is nothing */
+/* with the lock held on return; 0: no memory, or there is nothing */
 
 static ngx_socketio_ref_t
 ngx_socketio_answer_lock(ngx_socketio_zone_t *zone, ngx_str_t *frames)
 {
-    if (frames->len) {
+    if (frames->len && frames->data) {
         return ngx_socketio_message_make_lock(zone, frames, 1);
     }
 
@@ -307,9 +309,14 @@ ngx_socketio_reply_to(ngx_socketio_zone_t *zone, ngx_uint_t type,
     part.len = len;
     rc = NGX_DECLINED;
 
-    message = ngx_socketio_message_try_lock(zone, &part, 1);
+    message = frames ? ngx_socketio_message_try_lock(zone, &part, 1) : 0;
 
     if (message == 0) {
+
+        if (type == NGX_SOCKETIO_SOCKET) {
+            ngx_socketio_reply_lost(zone, id);
+        }
+
         return NGX_ERROR;
     }
 
@@ -341,6 +348,28 @@ ngx_socketio_reply_to(ngx_socketio_zone_t *zone, ngx_uint_t type,
     ngx_socketio_zone_unlock(zone);
 
     return rc;
+}
+
+
+/* never a gap: who cannot be given a packet is closed */
+
+static void
+ngx_socketio_reply_lost(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id)
+{
+    ngx_socketio_socket_t  *socket;
+
+    ngx_socketio_zone_lock(zone);
+
+    socket = ngx_socketio_find_locked(zone, NGX_SOCKETIO_SOCKET, id->ref,
+                                      id->gen);
+
+    if (socket && socket->state == NGX_SOCKETIO_SOCKET_CONNECTED) {
+        ngx_socketio_session_end_locked(zone, socket->session,
+                                        NGX_SOCKETIO_REASON_TRANSPORT_ERROR,
+                                        ngx_current_msec);
+    }
+
+    ngx_socketio_zone_unlock(zone);
 }
 
 

@@ -92,6 +92,11 @@ ngx_int_t ngx_socketio_select(ngx_socketio_zone_t *zone,
     u_char *frames, size_t len, ngx_uint_t *count);
 
 /*
+ * Answers to a socket.  Who cannot be given one is closed: frames of NULL with
+ * a len are those that there was no memory for.
+ */
+
+/*
  * The answer to a pending connect.  Accepted: it joins its namespace and the
  * rooms, then gets frames, unless len is 0: in a raw session nothing is said.
  * If the client is gone meanwhile, the disconnect goes to the inbox.  NGX_OK;
@@ -110,7 +115,8 @@ ngx_int_t ngx_socketio_reject(ngx_socketio_zone_t *zone,
 ngx_int_t ngx_socketio_dismiss(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *socket, u_char *frames, size_t len);
 
-/* to one connected socket: an ack; NGX_DECLINED: it is gone */
+/* to one connected socket: an ack; NGX_DECLINED: it is gone; NGX_ERROR: it has
+   been closed, as there was no memory */
 ngx_int_t ngx_socketio_reply(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *socket, u_char *frames, size_t len);
 /* to a session, whatever its sockets: CONNECT_ERROR of an unknown namespace */

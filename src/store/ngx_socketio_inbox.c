@@ -304,6 +304,30 @@ ngx_socketio_inbox_pass_on(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
 }
 
 
+/*
+ * Without a bell, which would be heard at once, again and again: "all" has it
+ * found as if that had been lost.
+ */
+
+void
+ngx_socketio_inbox_later(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
+    uint32_t tenure)
+{
+    ngx_socketio_session_t  *session;
+
+    ngx_socketio_zone_lock(zone);
+
+    session = ngx_socketio_owned_locked(zone, id, tenure);
+
+    if (session) {
+        session->handed = 1;
+        zone->slots[zone->slot].all = 1;
+    }
+
+    ngx_socketio_zone_unlock(zone);
+}
+
+
 ngx_int_t
 ngx_socketio_inbox_handed(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t *cursor, ngx_socketio_id_t *id, uint32_t *tenure)

@@ -150,6 +150,10 @@ ngx_int_t ngx_socketio_inbox_still_mine(ngx_socketio_zone_t *zone,
 /* this worker shuts down: another one takes it; NGX_DECLINED: none is there */
 ngx_int_t ngx_socketio_inbox_pass_on(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *session, uint32_t tenure);
+/* no memory to look after it now: it is handed to this worker once more, with
+   its next tick */
+void ngx_socketio_inbox_later(ngx_socketio_zone_t *zone,
+    ngx_socketio_id_t *session, uint32_t tenure);
 /*
  * Bells were lost: the next inbox handed to this worker behind *cursor, 0 at
  * the start.  NGX_OK; NGX_AGAIN: none found yet; NGX_DONE: there is none.

@@ -78,7 +78,8 @@ sub free_port () {
 
 # workers: 1; modules: 0 leaves out load_module; alarm: 25 s for all;
 # signal: what ends nginx, QUIT (its graceful exit is tested) or TERM;
-# globals: more lines for the main context.
+# globals: more lines for the main context; shim: a library of t/shim, such as
+# "clock", that nginx is loaded with, see shim().
 sub new ($class, %o) {
     my $self = bless {
         workers => 1, modules => 1, signal => 'QUIT', alarm => 25,
@@ -89,6 +90,7 @@ sub new ($class, %o) {
     Test::More->builder->output->autoflush(1);
     $self->{dir} = File::Temp::tempdir('socketio-test-XXXXXXXX', TMPDIR => 1);
     mkdir "$self->{dir}/$_" for qw/logs tmp/;
+    $self->shim((0) x 4) if $self->{shim};
 
     weaken(my $weak = $self);
     $SIG{ALRM} = sub { $weak->_abort('test took too long') };
@@ -235,6 +237,29 @@ sub run ($self, $conf, %vars) {
 }
 
 
+# The numbers that a shim reads.  It is loaded by LD_PRELOAD, which sanitizers
+# do not like: such a test is skipped with them.
+sub shim ($self, @words) {
+    my $file = "$self->{dir}/shim";
+    my $so = root() . "/build/shim/$self->{shim}.so";
+
+    Test::More::plan(skip_all => "no $so: run make prove")
+        if !-e $so && !$ENV{CI};
+    Test::More::plan(skip_all => 'not with sanitizers') if $ENV{ASAN_OPTIONS};
+
+    # In place: it is mapped.
+    open my $f, -e $file ? '+<' : '>', $file or croak "$file: $!";
+    syswrite $f, pack($self->{shim} eq 'clock' ? 'q2' : 'L4', @words);
+}
+
+
+# What they are now.
+sub shim_words ($self) {
+    return unpack $self->{shim} eq 'clock' ? 'q2' : 'L4',
+        $self->read_file('shim');
+}
+
+
 sub _spawn ($self) {
     my $dir = $self->{dir};
 
@@ -245,6 +270,10 @@ sub _spawn ($self) {
     $SIG{$_} = 'DEFAULT' for qw/ALRM INT TERM PIPE/;
     open STDOUT, '>', "$dir/logs/stdout.log";
     open STDERR, '>', "$dir/logs/stderr.log";
+    if ($self->{shim}) {
+        $ENV{LD_PRELOAD} = root() . "/build/shim/$self->{shim}.so";
+        $ENV{'SOCKETIO_' . uc $self->{shim}} = "$dir/shim";
+    }
     exec { nginx() } 'nginx', '-p', "$dir/", '-c', "$dir/nginx.conf",
         '-e', "$dir/logs/error.log" or POSIX::_exit(127);
 }
