@@ -7,7 +7,8 @@
 #include "proto/ngx_socketio_eio_session.h"
 
 
-#define NGX_SOCKETIO_EIO_LATE  50           /* ms: what a wheel may be late */
+#define NGX_SOCKETIO_EIO_LATE    50         /* ms: what a wheel may be late */
+#define NGX_SOCKETIO_EIO_ASLEEP  1000       /* ... and what it cannot be */
 
 
 static ngx_uint_t ngx_socketio_eio_get(ngx_socketio_eio_session_t *s,
@@ -475,12 +476,23 @@ ngx_int_t
 ngx_socketio_eio_beat(ngx_socketio_eio_beat_t *beat,
     ngx_socketio_eio_conf_t *conf, uint64_t now)
 {
+    uint64_t  grace;
+
     if (now < beat->at) {
         return NGX_OK;
     }
 
     if (beat->waiting || beat->revision == 3) {
-        return NGX_DONE;
+
+        grace = ngx_socketio_eio_grace(beat->at, now, conf->timeout);
+
+        if (grace == 0) {
+            return NGX_DONE;
+        }
+
+        beat->at = now + grace;
+
+        return NGX_OK;
     }
 
     beat->waiting = 1;
@@ -529,4 +541,15 @@ ngx_socketio_eio_heard(ngx_socketio_eio_beat_t *beat,
         beat->extended = 1;
         beat->at = now + conf->timeout;
     }
+}
+
+
+uint64_t
+ngx_socketio_eio_grace(uint64_t due, uint64_t now, uint64_t most)
+{
+    if (now < due + NGX_SOCKETIO_EIO_ASLEEP) {
+        return 0;
+    }
+
+    return (now - due < most) ? now - due : most;
 }

@@ -189,5 +189,13 @@ ngx_str_t *ngx_socketio_reason(ngx_uint_t reason);
 /* the same in the words of Engine.IO alone (engine.io, 12) */
 ngx_str_t *ngx_socketio_eio_reason(ngx_uint_t reason);
 
+/*
+ * A deadline that is looked at this late had nobody to keep it: the machine
+ * was suspended, the process stopped.  What a client has sent meanwhile may
+ * not have been read.  Returns how many ms more it has, "most" at the most;
+ * 0: it is over.
+ */
+uint64_t ngx_socketio_eio_grace(uint64_t due, uint64_t now, uint64_t most);
+
 
 #endif /* _NGX_SOCKETIO_EIO_SESSION_H_INCLUDED_ */

@@ -254,6 +254,8 @@ static void
 ngx_socketio_wheel_look_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref, uint64_t now)
 {
+    uint64_t                 grace;
+    ngx_uint_t               over;
     ngx_socketio_session_t  *session;
 
     session = ngx_socketio_rec(zone, ref);
@@ -263,8 +265,16 @@ ngx_socketio_wheel_look_locked(ngx_socketio_zone_t *zone,
         return;
     }
 
-    if (session->deadline && now >= session->deadline) {
-        session->deadline = 0;
+    over = (session->deadline && now >= session->deadline);
+
+    if (over) {
+        grace = ngx_socketio_eio_grace(session->deadline, now,
+                                       session->timeout);
+        session->deadline = grace ? now + grace : 0;
+        over = (grace == 0);
+    }
+
+    if (over) {
 
         /* never joined a namespace, or never came for its close packet */
 

@@ -30,10 +30,13 @@
 enum { WALL = 0, MONOTONIC, CLOCKS };
 
 
+static void init(void) __attribute__((constructor));
+
+
 static volatile int64_t *offsets;
 
 
-__attribute__((constructor)) static void
+static void
 init(void)
 {
     int          fd;

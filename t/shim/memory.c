@@ -37,10 +37,13 @@ extern void *__libc_realloc(void *p, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
 
 
+static void init(void) __attribute__((constructor));
+
+
 static volatile uint32_t *words;
 
 
-__attribute__((constructor)) static void
+static void
 init(void)
 {
     int          fd;

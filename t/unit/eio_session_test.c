@@ -491,6 +491,16 @@ test_beat(void)
     ok(beat->at == 2100, "each ping may be extended");
     ok(ngx_socketio_eio_beat(beat, &conf, 2099) == NGX_OK, "waiting");
     ok(ngx_socketio_eio_beat(beat, &conf, 2100) == NGX_DONE, "timed out");
+
+    /* nobody looked: the process was stopped, the machine suspended */
+
+    ok(ngx_socketio_eio_beat(beat, &conf, 3099) == NGX_DONE, "a bit late");
+    ok(ngx_socketio_eio_beat(beat, &conf, 3100) == NGX_OK
+       && beat->at == 3300, "as if asleep: a timeout more");
+    ok(ngx_socketio_eio_beat(beat, &conf, 3300) == NGX_DONE, "then over");
+
+    ok(ngx_socketio_eio_grace(1000, 2500, 2000) == 1500, "as long as it slept");
+    ok(ngx_socketio_eio_grace(1000, 5000, 2000) == 2000, "at the most");
 }
 
 
