@@ -14,12 +14,12 @@ const SECONDS = Number(process.env.HISTORY_SECONDS || 0);
 
 process.env.TEST_WATCHDOG = process.env.TEST_WATCHDOG || String(SECONDS + 180);
 
-const fs = require('node:fs');
 const http = require('node:http');
 const net = require('node:net');
-const path = require('node:path');
 const { BAD, Nginx, assert, cleanup, client, diag, main, sleep, test, until } = require('./lib');
 const { History, KINDS } = require('./lib/history');
+const { Listener } = require('./lib/listener');
+const { freeze, ports, thaw, workers } = require('./lib/workers');
 
 const CLIENTS = Number(process.env.HISTORY_CLIENTS || 60);
 const ROOMS = ['r0', 'r1', 'r2'];
@@ -37,10 +37,13 @@ let busy = false; /* clients and publishers do things */
 
 /* ---- the backend ---- */
 
-class Backend {
+class Backend extends Listener {
     constructor() {
-        this.connections = new Set();
+        super((req, res) => this.request(req, res));
         this.dead = new Set();
+        this.opened = (c) => {
+            c.dead = this.dead.has(c.remotePort);
+        };
     }
 
     /* These ports were those of a worker that has been killed. */
@@ -51,37 +54,8 @@ class Backend {
         }
     }
 
-    /* A port that no outgoing connection takes while nobody listens on it. */
-    async start() {
-        const range = fs.readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8');
-        const low = Number(range.split(/\s/)[0]);
-        for (let i = 0; ; i++) {
-            this.port = 1024 + below(low - 1024);
-            try {
-                await this.listen();
-                return this;
-            } catch (e) {
-                assert.ok(i < 50, e.stack);
-            }
-        }
-    }
-
-    listen() {
-        this.server = http.createServer((req, res) => this.request(req, res));
-        this.server.keepAliveTimeout = 60000;
-        this.server.on('connection', (c) => {
-            c.dead = this.dead.has(c.remotePort);
-            this.connections.add(c);
-            c.on('close', () => this.connections.delete(c));
-        });
-        return new Promise((resolve, reject) => {
-            this.server.on('error', reject).listen(this.port, '127.0.0.1', resolve);
-        });
-    }
-
     async restart(ms) {
-        this.server.close();
-        this.server.closeAllConnections();
+        this.stop();
         history.restarted = history.tick();
         for (const b of history.pending) {
             history.answered(b, 'closed');
@@ -401,39 +375,12 @@ async function sentence(nginx, life) {
 
 /* ---- faults ---- */
 
-function children(nginx) {
-    const { pid } = nginx.child;
-    const text = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
-    return text.trim().split(' ').filter(Boolean).map(Number);
-}
-
-/* Ports of the connections that a worker has: of clients, and its own to the backend. */
-function ports(pid) {
-    const inodes = new Set();
-    const dir = `/proc/${pid}/fd`;
-    for (const fd of fs.readdirSync(dir)) {
-        const m = /^socket:\[(\d+)\]$/.exec(fs.readlinkSync(`${dir}/${fd}`));
-        if (m) {
-            inodes.add(m[1]);
-        }
-    }
-    const out = { clients: new Set(), backend: new Set() };
-    for (const line of fs.readFileSync('/proc/net/tcp', 'utf8').split('\n')) {
-        const f = line.trim().split(/\s+/);
-        if (inodes.has(f[9])) {
-            out.backend.add(parseInt(f[1].split(':')[1], 16));
-            out.clients.add(parseInt(f[2].split(':')[1], 16));
-        }
-    }
-    return out;
-}
-
 /*
  * Stopped, so that it takes no connection between the look and its death.  A client
  * none of whose connections is there must not notice.
  */
 async function kill({ nginx, clients, backend }) {
-    const pid = await victim(nginx);
+    const pid = await freeze(nginx, pick);
     const there = ports(pid);
     history.suspect();
     process.kill(pid, 'SIGKILL');
@@ -444,19 +391,6 @@ async function kill({ nginx, clients, backend }) {
             if (c.life) {
                 c.life.note(`worker ${pid} is killed`);
             }
-        }
-    }
-}
-
-/* A worker that does not just leave, which old ones do when they have nothing left. */
-async function victim(nginx) {
-    for (;;) {
-        const pid = pick(children(nginx));
-        try {
-            process.kill(pid, 'SIGSTOP');
-            return pid;
-        } catch {
-            await sleep(10);
         }
     }
 }
@@ -472,7 +406,7 @@ const FAULTS = {
 
     async reload({ nginx }) {
         /* as many workers as the zone has slots for, says the README */
-        if (children(nginx).length <= 64 - 2 * WORKERS) {
+        if (workers(nginx).length <= 64 - 2 * WORKERS) {
             nginx.child.kill('SIGHUP');
         }
         await sleep(500);
@@ -503,17 +437,17 @@ const FAULTS = {
     },
 
     async stop({ nginx }) {
-        const pid = await victim(nginx);
+        const pid = await freeze(nginx, pick);
         await sleep(2000);
-        process.kill(pid, 'SIGCONT');
+        thaw(pid);
         await sleep(500);
     },
 
     /* late for a moment, again and again: what meets there comes all at once */
     async stutter({ nginx }) {
-        const pid = await victim(nginx);
+        const pid = await freeze(nginx, pick);
         await sleep(10 + below(90));
-        process.kill(pid, 'SIGCONT');
+        thaw(pid);
         await sleep(below(20));
     },
 
@@ -601,7 +535,7 @@ function verdict() {
 }
 
 main(async () => {
-    const backend = await new Backend().start();
+    const backend = await new Backend().start(below);
     cleanup(() => backend.server.close());
     const nginx = new Nginx({ conf: conf(backend.port), workers: WORKERS });
     const world = { backend, nginx, clients: [], publishers: { n: 3, idle: new Set() } };
