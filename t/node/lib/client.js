@@ -71,7 +71,7 @@ class Agent extends http.Agent {
  * try: what goes wrong is to be seen.  options.hold: a promise that websockets
  * wait for before they open, so that there is a time before an upgrade.
  */
-function client(nginx, mode, { nsp = '/', era = '4.8', hold, headers, ...options } = {}) {
+function create(nginx, mode, { nsp = '/', era = '4.8', hold, headers, ...options } = {}) {
     const { io = load(ERAS[era].name) } = load(ERAS[era].name);
     let transports = MODES[mode];
 
@@ -86,7 +86,7 @@ function client(nginx, mode, { nsp = '/', era = '4.8', hold, headers, ...options
             }
         ];
     }
-    const socket = io(nginx.url + nsp, {
+    return io(nginx.url + nsp, {
         ...(transports && { transports }),
         reconnection: false,
         forceNew: true,
@@ -95,6 +95,11 @@ function client(nginx, mode, { nsp = '/', era = '4.8', hold, headers, ...options
         ...(headers && { extraHeaders: headers }),
         ...options
     });
+}
+
+/* One that is closed after the test */
+function client(nginx, mode, options) {
+    const socket = create(nginx, mode, options);
     open.add(() => Object.values(socket.io.nsps).forEach((x) => x.disconnect()));
     return socket;
 }
@@ -195,6 +200,7 @@ module.exports = {
     collect,
     combinations,
     connect,
+    create,
     each,
     load,
     once,
