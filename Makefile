@@ -23,6 +23,8 @@ TIME      ?= 30
 T         = $(UNIT) $(sort $(wildcard t/*.t t/*/*.t))
 PROVE     = prove
 DEMO_PORT ?= 8080
+CLIENTS   ?= 300
+FAULTS    ?= all
 
 ifdef NGINX_SRC
 BUILD     = build/custom
@@ -91,6 +93,11 @@ asan-test:   ## the suite with nginx under the sanitizers (T=... some)
 asan-test: asan $(UNIT) $(FUZZ)
 	@t/tools/asan-env.sh $(MAKE) --no-print-directory prove
 
+faults:      ## t/node/faults.t at length (TIME=30 each, CLIENTS=300, FAULTS=...)
+faults: build faults-build $(SHIMS)
+	@TEST_NDK_MODULE=$${TEST_NDK_MODULE-$$(cat $(BUILD)/ndk)} TIME=$(TIME) \
+	    CLIENTS=$(CLIENTS) FAULTS=$(FAULTS) node t/node/faults.t
+
 faults-build: ## the module, whose workers die in a hold when told to
 	@t/tools/build-faults.sh
 
@@ -145,4 +152,4 @@ $(BUILD)/configured:
 -include $(wildcard build/unit/*.d build/fuzz/*.d)
 
 .DEFAULT_GOAL = build
-.PHONY: build unit test prove demo fuzz asan asan-test faults-build bench lint clean help
+.PHONY: build unit test prove demo fuzz asan asan-test faults faults-build bench lint clean help

@@ -335,9 +335,12 @@ class Member {
 }
 
 function text(e) {
-    const t = e && (e.message || e.type || (typeof e === 'object' ? JSON.stringify(e) : e));
-    const status = e && e.description && (e.description.status || e.description.message);
-    return `${t || ''}${e && typeof e.description === 'number' ? ` ${e.description}` : ''}${status ? ` ${status}` : ''}`.slice(0, 200);
+    if (!e || typeof e !== 'object') {
+        return String(e || '');
+    }
+    const { description: d, message, type } = e;
+    const more = d && (typeof d === 'object' ? d.status || d.message : d);
+    return `${message || type || JSON.stringify(e)} ${more || ''}`.slice(0, 200);
 }
 
 /* ---- orders ---- */
@@ -358,59 +361,69 @@ function start(m) {
     more();
 }
 
-function look({ streams, says, final }) {
-    const out = { lives: [], behind: [], connected: 0, figures: [], problems: [] };
-    const want = new Map(streams);
-    const bySay = new Map();
-    for (const [stream, room, k, begun] of says) {
-        bySay.set(room, (bySay.get(room) || []).concat([[stream, k, begun]]));
+/* What of the streams in its rooms a life has not got: [stream, from, to] */
+function missing(life, streams, says) {
+    const out = [];
+    const check = (stream, k, begun) => {
+        const n = life.streams.behind(stream, k, begun);
+        if (n > 0) {
+            out.push([stream, k - n + 1, k]);
+        }
+    };
+    for (const room of ['*', ...life.rooms]) {
+        for (const p of config.publishers) {
+            const stream = `${p}:${room}`;
+            if (streams.has(stream)) {
+                check(stream, ...streams.get(stream));
+            }
+        }
+        (says.get(room) || []).forEach((x) => check(...x));
     }
-    const behind = (m, what, acks) =>
-        out.behind.push([
-            m.life ? m.life.sid : null,
-            `c${m.i}, ${m.era}, ${m.mode}: ${what}`,
-            acks
-        ]);
+    return out;
+}
 
-    for (const m of members) {
-        const { life } = m;
-        if (!life || !life.sid || life.intent) {
-            behind(m, life ? (life.intent ? `is leaving (${life.intent})` : 'has no hello') : 'is not connected');
+/* Why a member is not at rest */
+function restless({ life }) {
+    return !life
+        ? 'is not connected'
+        : life.intent
+          ? `is leaving (${life.intent})`
+          : life.sid
+            ? null
+            : 'has no hello';
+}
+
+function look(m) {
+    const out = { lives: [], behind: [], figures: [], problems: [] };
+    const streams = new Map(m.streams);
+    const says = new Map();
+    for (const [stream, room, k, begun] of m.says) {
+        says.set(room, (says.get(room) || []).concat([[stream, k, begun]]));
+    }
+    for (const { i, era, mode, life, ...rest } of members) {
+        const who = `c${i}, ${era}, ${mode}`;
+        const why = restless({ life, ...rest });
+        if (why) {
+            out.behind.push([life && life.sid, `${who}: ${why}`, []]);
             continue;
         }
-        out.connected++;
         out.lives.push([life.sid, life.n]);
         out.figures.push(life.figures());
-        for (const room of ['*', ...life.rooms]) {
-            for (const p of config.publishers) {
-                const [k, begun] = want.get(`${p}:${room}`) || [0, 0];
-                const miss = life.streams.behind(`${p}:${room}`, k, begun);
-                if (miss > 0) {
-                    behind(m, `${miss} of ${p}:${room} to ${k} are missing`);
-                    if (final) {
-                        life.found.push(['lost', `${p}:${room}`, k - miss + 1, k]);
-                    }
-                }
-            }
-            for (const [stream, k, begun] of bySay.get(room) || []) {
-                const miss = life.streams.behind(stream, k, begun);
-                if (miss > 0) {
-                    behind(m, `${miss} of ${stream} to ${k} are missing`);
-                    if (final) {
-                        life.found.push(['lost', stream, k - miss + 1, k]);
-                    }
-                }
+        for (const [stream, from, to] of missing(life, streams, says)) {
+            const keys = Array.from({ length: to - from + 1 }, (_, k) => `${stream} ${from + k}`);
+            out.behind.push([life.sid, `${who}: ${stream} ${from}..${to} is missing`, keys]);
+            if (m.final) {
+                life.found.push(['lost', stream, from, to]);
             }
         }
-        if (life.asked.size) {
-            const acks = [...life.asked.values()];
-            behind(m, `acks of ${acks.slice(0, 10)} are missing`, acks);
+        const asked = [...life.asked.values()];
+        if (asked.length) {
+            const keys = asked.map((n) => `${life.sid} ack ${n}`);
+            out.behind.push([life.sid, `${who}: acks of ${asked.slice(0, 9)} are missing`, keys]);
         }
-        if (final) {
-            const problems = life.problems(true);
-            if (problems.length) {
-                out.problems.push([life.sid, `c${m.i}, ${m.era}, ${m.mode}`, problems]);
-            }
+        const problems = m.final ? life.problems(true) : [];
+        if (problems.length) {
+            out.problems.push([life.sid, who, problems]);
         }
     }
     process.send({ looked: out });

@@ -33,13 +33,14 @@ class Ledger {
     }
 
     /* A new nginx.  excuse(end): the name of a rule, or undefined */
-    begin({ excuse = () => undefined, refuse = () => undefined, margin = 4000, unsaid = () => false }) {
+    begin({ excuse = () => undefined, refuse = () => undefined, margin = 4000 }) {
         this.excuse = excuse;
         this.refuse = refuse;
         this.margin = margin;
-        this.unsaid = unsaid;
         this.node = null;
         this.nodes = 0;
+        this.renewal = 0;
+        this.refusals = 0; /* entries that the backend refused */
         this.sids = new Map();
         this.streams = new Map();
         this.pending = new Set();
@@ -99,9 +100,11 @@ class Ledger {
         return b;
     }
 
+    /* A new zone: nobody of the one before is known there. */
     renewed(node) {
         this.node = node;
         this.nodes++;
+        this.renewal = now();
         for (const s of this.sids.values()) {
             s.void = true;
         }
@@ -109,8 +112,10 @@ class Ledger {
 
     delivered(b, e) {
         let s = this.sids.get(e.sid);
-        const bad = (kind, what, n) =>
-            this.problem(kind, `${what}: ${JSON.stringify(e).slice(0, 200)} in ${b.id}#${b.attempt}`, n);
+        const bad = (kind, what, n) => {
+            const text = JSON.stringify(e).slice(0, 200);
+            this.problem(kind, `${what}: ${text} in ${b.id}#${b.attempt}`, n);
+        };
 
         this.figures.events++;
         if (!s) {
@@ -136,7 +141,8 @@ class Ledger {
             bad('disconnects', 'after its disconnect');
         }
         if (e.seq !== s.seq + 1) {
-            bad(e.seq <= s.seq ? 'doubled' : 'lost', `after seq ${s.seq}`, Math.abs(e.seq - s.seq - 1));
+            const n = Math.abs(e.seq - s.seq - 1);
+            bad(e.seq <= s.seq ? 'doubled' : 'lost', `after seq ${s.seq}`, n);
         } else if ((e.seq === 0) !== (e.type === 'connect')) {
             bad('other', 'a connect is the first');
         }
@@ -195,13 +201,18 @@ class Ledger {
             return;
         }
         b.outcome = outcome;
+        if (outcome === 'dropped') {
+            this.refusals += b.rows.filter((r) => r.e.type !== 'disconnect').length;
+        }
         for (const r of b.rows) {
             if (outcome === 'answered') {
                 r.answers++;
                 this.settledRow(r);
-            } else if (outcome === 'dropped' && !r.answers && r.n) {
+            } else if (outcome === 'dropped' && r.n) {
+                /* whatever was answered before: it has not been heard, or not to its end */
                 this.figures.dropped++;
                 this.dropped.add(`${r.s.sid} ack ${r.n}`);
+                this.dropped.add(`s${r.s.sid} ${r.k}`);
             } else if (outcome === 'dropped' && r.e.type === 'connect') {
                 r.s.refused = true;
             }
@@ -277,7 +288,7 @@ class Ledger {
         this.waiting++;
         setTimeout(() => {
             this.waiting--;
-            const rule = this.refuse(r);
+            const rule = this.nodes > 1 && r.born < this.renewal ? 'void' : this.refuse(r);
             this.figures.refused++;
             if (rule) {
                 this.allow(rule);
@@ -313,16 +324,18 @@ class Ledger {
         if (end.intent) {
             this.figures.wanted++;
         } else {
-            const rule = s && s.void ? 'void' : this.excuse(end);
+            const gone = s ? s.void : this.nodes > 1 && end.born < this.renewal;
+            const rule = gone ? 'void' : this.excuse(end);
             if (rule) {
                 this.allow(rule);
                 end.rule = rule;
             } else {
+                const ms = Math.round(end.t - end.born);
+                const last = end.connections.filter((x) => !x.closed || x.closed > end.t - 500);
                 this.problem(
                     'disconnects',
-                    `of ${end.who} to whom nothing happened: ${end.reason}, after ` +
-                        `${Math.round(end.t - end.born)} ms, ${end.sid}, ` +
-                        JSON.stringify(end.connections.filter((x) => !x.closed || x.closed > end.t - 500))
+                    `of ${end.who} to whom nothing happened: ${end.reason}, after ${ms} ms, ` +
+                        `${end.sid}, ${JSON.stringify(last)}`
                 );
             }
         }
@@ -361,9 +374,9 @@ class Ledger {
         }
     }
 
-    /* Events of a socket that the backend refused, so that nobody answers. */
-    answerless(sid, acks) {
-        return Boolean(acks) && acks.every((n) => this.dropped.has(`${sid} ack ${n}`));
+    /* All of it is of events that the backend refused. */
+    refusedAll(keys) {
+        return keys.length > 0 && keys.every((k) => this.dropped.has(k));
     }
 
     problems(sid, who, list, rule) {
@@ -377,8 +390,6 @@ class Ledger {
                     this.allow(kind === 'doubled' ? 'twice' : 'dropped');
                 } else if (s && s.void) {
                     this.allow('void');
-                } else if (this.unsaid(kind, stream, sid)) {
-                    this.allow('unsaid');
                 } else {
                     n++;
                 }
@@ -408,7 +419,8 @@ class Ledger {
             }
         }
         if (s.n < sure) {
-            this.problem('lost', `events ${s.n + 1}..${sure} of ${end.who}, ${s.reason}`, sure - s.n);
+            const what = `events ${s.n + 1}..${sure} of ${end.who}, ${s.reason}`;
+            this.problem('lost', what, sure - s.n);
         } else if (s.n > end.n) {
             this.problem('other', `event ${s.n} of ${end.who}, who sent ${end.n}`);
         }
@@ -456,7 +468,8 @@ class Ledger {
         for (const [sid, n] of lives) {
             const s = this.sids.get(sid);
             if (!s || s.gone) {
-                out.push(`${sid} of c${s && s.c} is gone (${s && s.reason}), and its client does not know`);
+                const why = s ? `c${s.c} is gone (${s.reason})` : 'nobody';
+                out.push(`${sid} of ${why}, and its client does not know`);
             } else if (s.n !== n && !s.void) {
                 out.push(`event ${s.n + 1} of ${n} of c${s.c} (${sid}) is not at the backend`);
             }

@@ -21,17 +21,15 @@ const { assert, cleanup, diag, sleep, test, until } = require('./tap');
 const ROOT = path.resolve(__dirname, '../../..');
 
 const BINARY = process.env.TEST_NGINX_BINARY || '/usr/sbin/nginx';
-const MODULE = path.resolve(
-    process.env.TEST_NGINX_MODULES || path.join(ROOT, 'build'),
-    'ngx_http_socketio_module.so'
-);
+const NAME = 'ngx_http_socketio_module.so';
+const MODULE = path.resolve(process.env.TEST_NGINX_MODULES || path.join(ROOT, 'build'), NAME);
 const NDK = process.env.TEST_NDK_MODULE ?? '/usr/lib/nginx/modules/ndk_http_module.so';
 
-const GLOBALS =
+const globals = (module) =>
     (process.getuid() === 0 ? 'user root; ' : '') +
     'daemon off; ' +
     (NDK && `load_module ${NDK}; `) +
-    `load_module ${MODULE}; ` +
+    `load_module ${module}; ` +
     (process.env.TEST_NGINX_GLOBALS || '');
 
 const BAD = /\[(alert|crit|emerg)\]|Sanitizer|runtime error:|SUMMARY:/;
@@ -120,11 +118,13 @@ const TEMPS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
 
 /*
  * http: text of the http block, where %%PORT%% is the port of the server;
- * or conf: the whole file
+ * or conf: the whole file; modules: another directory of the module; env: more of it
  */
 class Nginx {
-    constructor({ http: block, conf, workers = 1 }) {
+    constructor({ http: block, conf, workers = 1, modules, env = {} }) {
         this.workers = workers;
+        this.module = modules ? path.join(modules, NAME) : MODULE;
+        this.env = env;
         this.dir = tempDir();
         this.stderr = '';
         this.template =
@@ -175,9 +175,13 @@ ${block}
                 '-e',
                 path.join(this.dir, 'error.log'),
                 '-g',
-                GLOBALS
+                globals(this.module)
             ],
-            { stdio: ['ignore', 'ignore', 'pipe'], cwd: this.dir }
+            {
+                stdio: ['ignore', 'ignore', 'pipe'],
+                cwd: this.dir,
+                env: { ...process.env, ...this.env }
+            }
         );
         this.child.stderr.on('data', (d) => {
             this.stderr += d;
