@@ -170,6 +170,7 @@ ngx_http_socketio_command_flags(ngx_http_socketio_run_t *run,
     ngx_int_t   rc;
     ngx_uint_t  is_volatile, compress, local;
 
+    is_volatile = 0;
     compress = 1;
 
     rc = ngx_http_socketio_command_flag(run, "volatile", &is_volatile);
@@ -194,6 +195,8 @@ ngx_http_socketio_command_frames(ngx_http_socketio_run_t *run,
     ngx_http_socketio_packet_t *packet, ngx_str_t *frames)
 {
     size_t  len, size;
+
+    ngx_str_null(frames);
 
     len = ngx_http_socketio_frames(NULL, packet);
     size = (size_t) run->command->zone->sh->npages * NGX_SOCKETIO_PAGE;

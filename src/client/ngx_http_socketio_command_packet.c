@@ -108,13 +108,12 @@ ngx_http_socketio_command_flag(ngx_http_socketio_run_t *run, char *field,
     json_t  *value;
 
     value = json_object_get(run->object, field);
+    *flag = (value != NULL && json_is_true(value));
 
     if (value != NULL && !json_is_boolean(value)) {
         return ngx_http_socketio_command_error(run, "bad_args",
                                                "a flag is true or false");
     }
-
-    *flag = (value != NULL && json_is_true(value));
 
     return NGX_OK;
 }
@@ -357,6 +356,7 @@ ngx_http_socketio_command_offset(ngx_http_socketio_run_t *run,
     ngx_int_t    rc;
     ngx_uint_t   is_volatile;
 
+    is_volatile = 0;
     rc = ngx_http_socketio_command_flag(run, "volatile", &is_volatile);
 
     if (rc != NGX_OK || is_volatile || run->command->zone->recovery == 0) {

@@ -73,7 +73,7 @@ ngx_http_socketio_batch_take(ngx_http_socketio_lane_t *lane,
 
     b = *batch;
 
-    if (rc == NGX_DONE || session->n == 0) {
+    if (rc == NGX_DONE || b == NULL || session->n == 0) {
 
         if (b && b->asked.nelts == 0) {
             ngx_destroy_pool(b->pool);

@@ -179,7 +179,7 @@ ngx_http_socketio_body_grow(ngx_http_request_t *r,
     size_t   size;
     u_char  *p;
 
-    if (body->size - body->len >= len) {
+    if (body->data != NULL && body->size - body->len >= len) {
         return NGX_OK;
     }
 
