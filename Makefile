@@ -36,7 +36,7 @@ MODULE    = $(BUILD)/ngx_http_socketio_module.so
 
 UNIT_SRCS = $(sort $(wildcard t/unit/*_test.c))
 UNIT      = $(UNIT_SRCS:t/unit/%.c=build/unit/%)
-FUZZ_SRCS = $(sort $(wildcard t/fuzz/fuzz_*.c))
+FUZZ_SRCS = $(filter-out %/fuzz_worker.c,$(sort $(wildcard t/fuzz/fuzz_*.c)))
 FUZZ      = $(FUZZ_SRCS:t/fuzz/%.c=build/fuzz/%)
 
 SHIMS     = build/shim/clock.so build/shim/memory.so
@@ -81,8 +81,8 @@ demo:        ## a chat in the browser, until Ctrl-C (DEMO_PORT=8080)
 	@t/tools/demo.sh
 
 fuzz:        ## every fuzzer for TIME=30 seconds
-fuzz: $(FUZZ)
-	@for f in $(FUZZ:build/fuzz/fuzz_%=%); do \
+fuzz: $(FUZZ) build/fuzz/fuzz_worker
+	@for f in $(FUZZ:build/fuzz/fuzz_%=%) worker; do \
 	    t/tools/fuzz.sh $$f $(TIME) || exit 1; \
 	done
 
@@ -104,6 +104,14 @@ faults-build: ## the module, whose workers die in a hold when told to
 bench:       ## build/bench/load, and how long an emit holds the lock
 bench: build/bench/load build/bench/hold
 	build/bench/hold
+
+analyse:     ## static analysers: cppcheck, clang, clang-tidy, gcc (A=... some)
+	@t/tools/install-deps.sh build analyse
+	@$(MAKE) --no-print-directory build
+	@t/tools/analyse.sh $(A)
+
+nginx-tests: ## nginx's own suite with the module and without (SUITE=checkout)
+	@t/tools/nginx-tests.sh $(SUITE)
 
 lint:        ## layers, symbols, style, docs, examples
 lint: build
@@ -140,7 +148,13 @@ build/shim/%.so: t/shim/%.c
 
 build/fuzz/%: t/fuzz/%.c
 	@mkdir -p $(@D)
-	clang $(ALONE) $(SANITIZE) -fsanitize=fuzzer -It/fuzz -o $@ $< -lz
+	clang $(ALONE) $(SANITIZE) -fsanitize=fuzzer -It/fuzz -o $@ $< -lz \
+	    -ljansson
+
+# nginx itself, with the module: "make" there knows what is to be done
+
+build/fuzz/fuzz_worker: always
+	@t/tools/build-fuzz-worker.sh
 
 build/fuzz/fuzz_store: t/fuzz/fuzz_store.c | $(BUILD)/configured
 	@mkdir -p $(@D)
@@ -153,3 +167,4 @@ $(BUILD)/configured:
 
 .DEFAULT_GOAL = build
 .PHONY: build unit test prove demo fuzz asan asan-test faults faults-build bench lint clean help
+.PHONY: always analyse valgrind msan coverage nginx-tests

@@ -6,6 +6,8 @@
 #
 # NGX_DEBUG_PALLOC turns each allocation from a pool into a malloc: an overrun
 # within a pool is seen, too.  Set NGINX_SRC for another nginx.
+#
+#   build-asan.sh --source      only unpacks that source: build/asan/debian
 
 set -eu
 
@@ -54,6 +56,7 @@ get_source()
 
 if [ -z "${NGINX_SRC:-}" ]; then
     [ -d "$out/debian" ] || get_source
+    [ "${1:-}" != --source ] || exit 0
     export NGINX_SRC=$out/debian
 fi
 

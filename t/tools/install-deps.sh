@@ -2,13 +2,14 @@
 #
 # Installs what is missing on Debian, and nothing else:
 #
-#   install-deps.sh [build] [test] [demo] [source]
+#   install-deps.sh [build] [test] [demo] [analyse] [source]
 #
 #   build   compiler, nginx, its headers, NDK, Jansson (the default)
 #   test    build, and what the suite needs: Perl, clang for the fuzzers, PHP,
 #           Ruby, a browser, python-socketio, Node.js, and the packages of
 #           t/node/package.json
 #   demo    build, and the Socket.IO client from npm
+#   analyse build, and what "make analyse" and "make valgrind" run
 #   source  what it takes to unpack Debian's nginx source ("make asan")
 #
 # Needs root or sudo only if something is missing.  No service is started by
@@ -37,11 +38,15 @@ for group in "${@:-build}"; do
     demo)
         npm=yes
         ;;
+    analyse)
+        packages="$packages clang clang-tidy cppcheck valgrind libclang-rt-dev
+                  llvm"
+        ;;
     source)
         packages="$packages perl dpkg-dev"
         ;;
     *)
-        echo "usage: $0 [build] [test] [demo] [source]" >&2
+        echo "usage: $0 [build] [test] [demo] [analyse] [source]" >&2
         exit 2
         ;;
     esac
