@@ -41,6 +41,11 @@ FUZZ      = $(FUZZ_SRCS:t/fuzz/%.c=build/fuzz/%)
 
 SHIMS     = build/shim/clock.so build/shim/memory.so
 
+PLAIN     = $(UNIT:build/unit/%=build/plain/%)
+# zlib is not instrumented, and what it has written looks unset
+MSAN      = $(patsubst build/unit/%,build/msan/%,$(filter-out \
+            build/unit/store_% build/unit/ws_deflate_test,$(UNIT)))
+
 SANITIZE  = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ALONE     = -DNGX_SOCKETIO_STANDALONE=1 -std=gnu11 -Wall -Wextra -Werror \
             -g -O1 -fno-omit-frame-pointer -Isrc -MMD -MP
@@ -110,6 +115,21 @@ analyse:     ## static analysers: cppcheck, clang, clang-tidy, gcc (A=... some)
 	@$(MAKE) --no-print-directory build
 	@t/tools/analyse.sh $(A)
 
+valgrind:    ## unit tests without sanitizers, and nginx (T=t/some.t), in it
+	@t/tools/install-deps.sh build analyse
+	@$(MAKE) --no-print-directory build $(PLAIN)
+	@t/tools/valgrind.sh $(PLAIN)
+	@t/tools/valgrind.sh $(if $(filter $(origin T),command line),$(T), \
+	    t/sio_events.t)
+
+msan:        ## unit tests of the pure layer with the memory sanitizer
+msan: $(MSAN)
+	@$(PROVE) $(MSAN)
+
+coverage:    ## what of src is reached by fuzz, unit, wire (A=... some)
+	@t/tools/install-deps.sh test analyse
+	@t/tools/coverage.sh $(A)
+
 nginx-tests: ## nginx's own suite with the module and without (SUITE=checkout)
 	@t/tools/nginx-tests.sh $(SUITE)
 
@@ -133,6 +153,38 @@ build/unit/%: t/unit/%.c
 build/unit/store_%: t/unit/store_%.c | $(BUILD)/configured
 	@mkdir -p $(@D)
 	$(CC) $(STORE) $(SANITIZE) -o $@ $<
+
+build/plain/%: t/unit/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALONE) -It/unit -o $@ $< -lz
+
+build/plain/store_%: t/unit/store_%.c | $(BUILD)/configured
+	@mkdir -p $(@D)
+	$(CC) $(STORE) -o $@ $<
+
+build/msan/%: t/unit/%.c
+	@mkdir -p $(@D)
+	clang $(ALONE) -fsanitize=memory -fno-sanitize-recover=memory \
+	    -fsanitize-memory-track-origins -It/unit -o $@ $< -lz
+
+COVERAGE  = -fprofile-instr-generate -fcoverage-mapping
+
+build/coverage/bin/%: t/unit/%.c
+	@mkdir -p $(@D)
+	clang $(ALONE) $(COVERAGE) -It/unit -o $@ $< -lz
+
+build/coverage/bin/store_%: t/unit/store_%.c | $(BUILD)/configured
+	@mkdir -p $(@D)
+	clang $(STORE) $(COVERAGE) -o $@ $<
+
+build/coverage/bin/fuzz_%: t/fuzz/fuzz_%.c
+	@mkdir -p $(@D)
+	clang $(ALONE) $(COVERAGE) -fsanitize=fuzzer -It/fuzz -o $@ $< -lz \
+	    -ljansson
+
+build/coverage/bin/fuzz_store: t/fuzz/fuzz_store.c | $(BUILD)/configured
+	@mkdir -p $(@D)
+	clang $(STORE) $(COVERAGE) -fsanitize=fuzzer -o $@ $<
 
 build/bench/load: t/bench/load.c
 	@mkdir -p $(@D)
@@ -163,7 +215,7 @@ build/fuzz/fuzz_store: t/fuzz/fuzz_store.c | $(BUILD)/configured
 $(BUILD)/configured:
 	@t/tools/build-nginx.sh $(BUILD)
 
--include $(wildcard build/unit/*.d build/fuzz/*.d)
+-include $(wildcard build/unit/*.d build/fuzz/*.d build/plain/*.d build/msan/*.d)
 
 .DEFAULT_GOAL = build
 .PHONY: build unit test prove demo fuzz asan asan-test faults faults-build bench lint clean help

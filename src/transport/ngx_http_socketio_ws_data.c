@@ -208,7 +208,7 @@ ngx_http_socketio_ws_collect(ngx_http_socketio_ws_t *ws,
         }
     }
 
-    if (ev->data.len) {
+    if (in->data != NULL && ev->data.len) {
         ngx_memcpy(in->data + in->len, ev->data.data, ev->data.len);
         in->len += ev->data.len;
     }

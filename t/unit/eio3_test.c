@@ -409,7 +409,7 @@ test_round_trip(next_pt next, int form)
     char          data[128], got[512], expected[512];
     size_t        i, n, k, len, got_len, want, good;
     u_char       *body;
-    static char  *fill[] = { "a", "\xc3\xa9", EURO, SMILE, "abcdefg" EURO };
+    static char  *fill[] = { "a", "\xc3\xa9", EURO, SMILE, ("abcdefg" EURO) };
 
     good = 1;
 
