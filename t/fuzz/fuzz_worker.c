@@ -10,7 +10,8 @@
  * do to it, byte by byte if it likes; the clock only goes on when the script
  * says so.  Afterwards all clients go, the backend answers all, time passes,
  * and then nothing may be left: no connection, no record in the zone.  A line
- * at "crit" or above in the log fails, too.
+ * at "crit" or above in the log fails, too, and so does a record that is
+ * looked for without the zone's lock, or memory or the log with it.
  *
  * The script: 0xff, one letter, and up to the next 0xff what it is about.
  *
@@ -47,6 +48,22 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
 ssize_t __wrap_getrandom(void *buf, size_t len, unsigned flags);
 long __wrap_random(void);
 
+void *__real_ngx_alloc(size_t size, ngx_log_t *log);
+void *__wrap_ngx_alloc(size_t size, ngx_log_t *log);
+ngx_socketio_ref_t __real_ngx_socketio_alloc_locked(ngx_socketio_zone_t *zone,
+    ngx_uint_t type);
+ngx_socketio_ref_t __wrap_ngx_socketio_alloc_locked(ngx_socketio_zone_t *zone,
+    ngx_uint_t type);
+void __real_ngx_socketio_free_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref);
+void __wrap_ngx_socketio_free_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref);
+void *__real_ngx_socketio_find_locked(ngx_socketio_zone_t *zone,
+    ngx_uint_t type, ngx_socketio_ref_t ref, uint32_t gen);
+void *__wrap_ngx_socketio_find_locked(ngx_socketio_zone_t *zone,
+    ngx_uint_t type, ngx_socketio_ref_t ref, uint32_t gen);
+
+static ngx_uint_t fuzz_locked(void);
 static void fuzz_clean(void);
 static ngx_int_t fuzz_process_events(ngx_cycle_t *cycle, ngx_msec_t timer,
     ngx_uint_t flags);
@@ -227,12 +244,62 @@ fuzz_process_events(ngx_cycle_t *cycle, ngx_msec_t timer, ngx_uint_t flags)
 }
 
 
+/* the lock is this process's only if it is held */
+
+static ngx_uint_t
+fuzz_locked(void)
+{
+    return fuzz_zone != NULL
+           && *fuzz_zone->shpool->mutex.lock == (ngx_atomic_t) ngx_pid;
+}
+
+
+void *
+__wrap_ngx_alloc(size_t size, ngx_log_t *log)
+{
+    must(!fuzz_locked());
+
+    return __real_ngx_alloc(size, log);
+}
+
+
+ngx_socketio_ref_t
+__wrap_ngx_socketio_alloc_locked(ngx_socketio_zone_t *zone, ngx_uint_t type)
+{
+    must(fuzz_locked());
+
+    return __real_ngx_socketio_alloc_locked(zone, type);
+}
+
+
+void
+__wrap_ngx_socketio_free_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    must(fuzz_locked());
+
+    __real_ngx_socketio_free_locked(zone, ref);
+}
+
+
+void *
+__wrap_ngx_socketio_find_locked(ngx_socketio_zone_t *zone, ngx_uint_t type,
+    ngx_socketio_ref_t ref, uint32_t gen)
+{
+    must(fuzz_locked());
+
+    return __real_ngx_socketio_find_locked(zone, type, ref, gen);
+}
+
+
 void
 __wrap_ngx_log_error_core(ngx_uint_t level, ngx_log_t *log, ngx_err_t err,
     const char *fmt, ...)
 {
     u_char   *p, line[NGX_MAX_ERROR_STR];
     va_list   args;
+
+    must(!fuzz_locked());
 
     va_start(args, fmt);
     p = ngx_vslprintf(line, line + sizeof(line), fmt, args);

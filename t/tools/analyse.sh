@@ -43,7 +43,7 @@ checks="$checks,-bugprone-reserved-identifier,-cert-dcl37-c,-cert-dcl51-cpp"
 checks="$checks,-bugprone-assignment-in-if-condition"
 checks="$checks,-bugprone-implicit-widening-of-multiplication-result"
 checks="$checks,-bugprone-sizeof-expression"
-checks="$checks,-bugprone-branch-clone"
+checks="$checks,-bugprone-branch-clone,-bugprone-macro-parentheses"
 checks="$checks,-clang-diagnostic-*"
 export checks
 
@@ -56,7 +56,7 @@ each()
 run_cppcheck()
 {
     cppcheck -q --std=c11 --enable=warning,performance,portability \
-        --inline-suppr --library=posix -j "${JOBS:-$(nproc)}" -Isrc src
+        --suppressions-list=t/tools/cppcheck.supp --library=posix -j "${JOBS:-$(nproc)}" -Isrc src
 }
 
 # unix.Malloc does not see that an element taken off an ngx_queue_t is not its

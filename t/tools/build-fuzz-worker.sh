@@ -79,7 +79,9 @@ includes=$(find src -type d -name modules -prune -o -type d -printf '-isystem %p
 objects=$(find "$out/objs" -name '*.o' ! -name nginx.o)
 wrap=
 for name in ngx_process_events_and_timers ngx_log_error_core gettimeofday \
-            clock_gettime getrandom random
+            clock_gettime getrandom random ngx_alloc \
+            ngx_socketio_alloc_locked ngx_socketio_free_locked \
+            ngx_socketio_find_locked
 do
     wrap="$wrap -Wl,--wrap=$name"
 done
