@@ -146,6 +146,8 @@ struct ngx_http_socketio_loc_conf_s {
     ngx_shm_zone_t             *publish;    /* "socketio_publish" */
     ngx_array_t                *bearers;    /* ngx_str_t */
     ngx_flag_t                  open;       /* of this, or of the next */
+    ngx_array_t                *names;      /* ngx_http_server_name_t of its
+                                               server, for these two */
 
     ngx_shm_zone_t             *status;     /* "socketio_status" */
     ngx_uint_t                  status_format;

@@ -13,6 +13,8 @@
 #include "api/ngx_http_socketio_status.h"
 
 
+static ngx_int_t ngx_http_socketio_merge_names(ngx_conf_t *cf,
+    ngx_http_socketio_loc_conf_t *conf);
 static char *ngx_http_socketio_check_useless(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t *clcf, ngx_http_socketio_loc_conf_t *conf);
 static ngx_int_t ngx_http_socketio_merge_handler(ngx_conf_t *cf,
@@ -54,6 +56,7 @@ ngx_http_socketio_create_loc_conf(ngx_conf_t *cf)
      *     conf->publish = NULL;
      *     conf->status = NULL;
      *     conf->bearers = NULL;
+     *     conf->names = NULL;
      *     conf->open = 0;
      */
 
@@ -132,7 +135,46 @@ ngx_http_socketio_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_OK;
     }
 
+    if ((conf->publish || conf->status)
+        && ngx_http_socketio_merge_names(cf, conf) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
     return ngx_http_socketio_check(cf, clcf, conf);
+}
+
+
+/* nginx keeps them only while it reads its configuration */
+
+static ngx_int_t
+ngx_http_socketio_merge_names(ngx_conf_t *cf,
+    ngx_http_socketio_loc_conf_t *conf)
+{
+    ngx_uint_t                 i;
+    ngx_http_server_name_t    *name, *copy;
+    ngx_http_core_srv_conf_t  *cscf;
+
+    cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+
+    conf->names = ngx_array_create(cf->pool, cscf->server_names.nelts + 1,
+                                   sizeof(ngx_http_server_name_t));
+    if (conf->names == NULL) {
+        return NGX_ERROR;
+    }
+
+    name = cscf->server_names.elts;
+
+    for (i = 0; i < cscf->server_names.nelts; i++) {
+        copy = ngx_array_push(conf->names);
+        if (copy == NULL) {
+            return NGX_ERROR;
+        }
+
+        *copy = name[i];
+    }
+
+    return NGX_OK;
 }
 
 

@@ -174,10 +174,10 @@ ngx_http_socketio_access_claimed(ngx_http_request_t *r)
 static ngx_uint_t
 ngx_http_socketio_access_host(ngx_http_request_t *r)
 {
-    ngx_str_t                  *host;
-    ngx_uint_t                  i;
-    ngx_http_server_name_t     *name;
-    ngx_http_core_srv_conf_t   *cscf;
+    ngx_str_t                     *host;
+    ngx_uint_t                     i;
+    ngx_http_server_name_t        *name;
+    ngx_http_socketio_loc_conf_t  *conf;
 
     host = &r->headers_in.server;
 
@@ -185,10 +185,10 @@ ngx_http_socketio_access_host(ngx_http_request_t *r)
         return 1;
     }
 
-    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
-    name = cscf->server_names.elts;
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_socketio_module);
+    name = conf->names->elts;
 
-    for (i = 0; i < cscf->server_names.nelts; i++) {
+    for (i = 0; i < conf->names->nelts; i++) {
 
 #if (NGX_PCRE)
         if (name[i].regex) {

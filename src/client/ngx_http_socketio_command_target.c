@@ -264,7 +264,12 @@ ngx_http_socketio_command_words(ngx_http_socketio_run_t *run, char *field,
 
         ngx_socketio_word_set(word, &name[i]);
 
-        /* a "sid" that is none does not become a room of that name */
+        /*
+         * A "sid" is that socket.  As in Node, "room" is also whoever joined a
+         * room of that name, which backends may let clients choose.
+         */
+
+        word->only = sids;
 
         if (sids && !ngx_socketio_word_is_socket(word)) {
             words->nelts--;
@@ -332,6 +337,7 @@ ngx_http_socketio_command_own(ngx_http_socketio_run_t *run,
     }
 
     ngx_socketio_word_set(word, &text);
+    word->only = 1;
 
     return NGX_OK;
 }

@@ -124,7 +124,7 @@ ngx_socketio_ack_target_locked(ngx_socketio_zone_t *zone,
             return NGX_ERROR;
         }
 
-        ref = ngx_socketio_room_find_locked(zone, nsp, &target->in[i].name);
+        ref = ngx_socketio_word_room_locked(zone, nsp, &target->in[i]);
 
         if (ref && ngx_socketio_ack_room_locked(zone, ask, ref, mark) != NGX_OK)
         {

@@ -156,8 +156,7 @@ ngx_socketio_emit_target_locked(ngx_socketio_fanout_t *f)
         return NGX_OK;
     }
 
-    room = ngx_socketio_room_find_locked(f->zone, f->nsp,
-                                         &target->in[0].name);
+    room = ngx_socketio_word_room_locked(f->zone, f->nsp, &target->in[0]);
     socket = ngx_socketio_word_socket_locked(f->zone, f->nsp, &target->in[0]);
 
     if (room && socket) {
@@ -389,8 +388,7 @@ ngx_socketio_emit_union_locked(ngx_socketio_fanout_t *f)
     }
 
     for (i = 0; i < target->nin; i++) {
-        ref = ngx_socketio_room_find_locked(zone, f->nsp,
-                                            &target->in[i].name);
+        ref = ngx_socketio_word_room_locked(zone, f->nsp, &target->in[i]);
         if (ref) {
             ngx_socketio_emit_members_locked(f, ref);
         }
@@ -422,7 +420,7 @@ ngx_socketio_emit_union_slot_locked(ngx_socketio_fanout_t *f, ngx_uint_t slot)
     for (i = 0; i < target->nexcept; i++) {
         word = &target->except[i];
 
-        ref = ngx_socketio_room_find_locked(f->zone, f->nsp, &word->name);
+        ref = ngx_socketio_word_room_locked(f->zone, f->nsp, word);
 
         if (ref) {
             ngx_socketio_emit_node_locked(f, slot, NGX_SOCKETIO_NOT_ROOM,
@@ -443,7 +441,7 @@ ngx_socketio_emit_union_slot_locked(ngx_socketio_fanout_t *f, ngx_uint_t slot)
     for (i = 0; i < target->nin; i++) {
         word = &target->in[i];
 
-        ref = ngx_socketio_room_find_locked(f->zone, f->nsp, &word->name);
+        ref = ngx_socketio_word_room_locked(f->zone, f->nsp, word);
 
         if (ref) {
             ngx_socketio_emit_node_locked(f, slot, NGX_SOCKETIO_TO_ROOM, ref);
@@ -470,8 +468,8 @@ ngx_socketio_emit_nodes_locked(ngx_socketio_fanout_t *f)
     }
 
     for (i = 0; i < target->nin; i++) {
-        ref = ngx_socketio_room_find_locked(f->zone, f->nsp,
-                                            &target->in[i].name);
+        ref = ngx_socketio_word_room_locked(f->zone, f->nsp,
+                                            &target->in[i]);
         if (ref) {
             room = ngx_socketio_rec(f->zone, ref);
             n += room->n[0];
@@ -507,7 +505,7 @@ ngx_socketio_target_except_locked(ngx_socketio_zone_t *zone,
             socket->mark = mark;
         }
 
-        ref = ngx_socketio_room_find_locked(zone, nsp, &word->name);
+        ref = ngx_socketio_word_room_locked(zone, nsp, word);
         if (ref == 0) {
             continue;
         }

@@ -29,6 +29,7 @@ typedef struct {
     u_char                     secret[NGX_SOCKETIO_SECRET];
     u_char                     sid[NGX_SOCKETIO_SID];
     unsigned                   client:1;    /* "sid" is set: see below */
+    unsigned                   only:1;      /* a socket, and no room */
 } ngx_socketio_word_t;
 
 
@@ -61,6 +62,9 @@ typedef struct ngx_socketio_ask_s  ngx_socketio_ask_t;
  * that is "/" (socket.io, behaviour 23).  Such words are sockets, too.
  */
 void ngx_socketio_word_set(ngx_socketio_word_t *word, ngx_str_t *text);
+/* the room that it names, of a namespace; 0: there is none, or must not be */
+ngx_socketio_ref_t ngx_socketio_word_room_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t nsp, ngx_socketio_word_t *word);
 /* whether it may name a socket, apart from a room */
 #define ngx_socketio_word_is_socket(word)                                     \
     ((word)->socket.ref != 0 || (word)->client)

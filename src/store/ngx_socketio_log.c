@@ -121,7 +121,7 @@ ngx_socketio_log_words_locked(ngx_socketio_zone_t *zone,
             return NGX_SOCKETIO_LOG_NAMES;
         }
 
-        ref = ngx_socketio_room_find_locked(zone, nsp, &name->name);
+        ref = ngx_socketio_word_room_locked(zone, nsp, name);
 
         if (ref) {
             words[i].ref = ref;

@@ -224,8 +224,8 @@ ngx_socketio_scan_enter_locked(ngx_socketio_scan_t *scan)
     word = ngx_socketio_scan_word(scan);
 
     scan->at = 0;
-    scan->room = word ? ngx_socketio_room_find_locked(scan->zone, scan->nsp,
-                                                      &word->name)
+    scan->room = word ? ngx_socketio_word_room_locked(scan->zone, scan->nsp,
+                                                      word)
                       : scan->nsp;
     if (scan->room) {
         /* a leave may take its last member */
@@ -369,8 +369,7 @@ ngx_socketio_count_locked(ngx_socketio_scan_t *scan, ngx_uint_t *count)
 
     if (word) {
         socket = ngx_socketio_word_socket_locked(scan->zone, scan->nsp, word);
-        ref = ngx_socketio_room_find_locked(scan->zone, scan->nsp,
-                                            &word->name);
+        ref = ngx_socketio_word_room_locked(scan->zone, scan->nsp, word);
     }
 
     if (ref) {

@@ -33,6 +33,16 @@ ngx_socketio_word_set(ngx_socketio_word_t *word, ngx_str_t *text)
     }
 
     word->client = (ngx_socketio_word_client(word, text) == NGX_OK);
+    word->only = 0;
+}
+
+
+ngx_socketio_ref_t
+ngx_socketio_word_room_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t nsp, ngx_socketio_word_t *word)
+{
+    return word->only ? 0
+                      : ngx_socketio_room_find_locked(zone, nsp, &word->name);
 }
 
 
