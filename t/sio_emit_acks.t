@@ -159,8 +159,10 @@ is(scalar $backend->events('ack'), $all, 'and no more');
     }
 
     $t->allow_log(qr/invalid command/);
-    is($t->log_lines(qr/invalid command: (?:bad_args|too_large), /), 6,
-        'each is in the log');
+    my %said = map { /invalid command: (\w+, .*?)(?: \(|$)/ ? ($1 => 1) : () }
+        $t->log_lines(qr/invalid command: /);
+    is(scalar keys %said, 4, 'each fault is in the log')
+        || diag(explain(\%said));
 }
 
 $t->finish;

@@ -133,6 +133,7 @@ ngx_socketio_office_run(ngx_socketio_office_t *office)
 static void
 ngx_socketio_office_take(ngx_socketio_office_t *office)
 {
+    char                    *more;
     ngx_socketio_letters_t  *letters;
 
     letters = &office->letters;
@@ -153,10 +154,15 @@ ngx_socketio_office_take(ngx_socketio_office_t *office)
         ngx_socketio_office_drop(office, 1);
 
     } else if (letters->overrun) {
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                      "this worker did not read its mailbox in zone \"%V\": "
-                      "it closes its websockets",
-                      &office->zone->shm_zone->shm.name);
+        more = ngx_socketio_say(&office->zone->said[NGX_SOCKETIO_SAID_OVERRUN],
+                                office->zone->counters);
+
+        if (more) {
+            ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                          "this worker did not read its mailbox in zone "
+                          "\"%V\": it closes its websockets%s",
+                          &office->zone->shm_zone->shm.name, more);
+        }
 
         ngx_socketio_office_drop(office, 0);
     }

@@ -397,7 +397,11 @@ ngx_socketio_worker_ready(ngx_socketio_zone_t *zone)
 static void
 ngx_socketio_worker_wake(ngx_socketio_zone_t *zone, ngx_uint_t slot)
 {
-    uint64_t  one;
+    char       *more;
+    uint64_t    one;
+    ngx_err_t   err;
+
+    static ngx_socketio_said_t  said;
 
     if (zone->slot_gen && slot == zone->slot) {
         ngx_socketio_office_post(zone->data);
@@ -407,11 +411,19 @@ ngx_socketio_worker_wake(ngx_socketio_zone_t *zone, ngx_uint_t slot)
     one = 1;
     ngx_socketio_tally(zone, NGX_SOCKETIO_N_WAKES, 1);
 
-    if (write(ngx_socketio_eventfds[slot], &one, sizeof(uint64_t)) == -1
-        && ngx_errno != NGX_EAGAIN)
+    if (write(ngx_socketio_eventfds[slot], &one, sizeof(uint64_t)) != -1
+        || ngx_errno == NGX_EAGAIN)
     {
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, ngx_errno,
-                      "write() to the eventfd of slot %ui failed", slot);
+        return;
+    }
+
+    err = ngx_errno;
+    more = ngx_socketio_say(&said, zone->counters);
+
+    if (more) {
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, err,
+                      "write() to the eventfd of slot %ui failed%s", slot,
+                      more);
     }
 }
 

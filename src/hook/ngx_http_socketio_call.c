@@ -381,6 +381,7 @@ ngx_http_socketio_call_terminate(ngx_http_socketio_call_t *call,
 static void
 ngx_http_socketio_call_deadline_handler(ngx_event_t *ev)
 {
+    char                      *more;
     ngx_http_socketio_call_t  *call;
 
     call = ev->data;
@@ -389,8 +390,13 @@ ngx_http_socketio_call_deadline_handler(ngx_event_t *ev)
         return;
     }
 
-    ngx_log_error(NGX_LOG_ERR, call->connection.log, NGX_ETIMEDOUT,
-                  "socketio call timed out");
+    more = ngx_socketio_say(&call->said[NGX_HTTP_SOCKETIO_CALL_SAID_TIMEOUT],
+                            call->zone->counters);
+
+    if (more) {
+        ngx_log_error(NGX_LOG_ERR, call->connection.log, NGX_ETIMEDOUT,
+                      "socketio call timed out%s", more);
+    }
 
     call->answer.timed_out = 1;
 

@@ -22,9 +22,21 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "store/ngx_socketio_zone.h"
+
 
 #define NGX_HTTP_SOCKETIO_CALL_TIMEOUT     60000
 #define NGX_HTTP_SOCKETIO_CALL_MAX_ANSWER  (1024 * 1024)
+
+
+/* what is logged of calls, see ngx_socketio_say() */
+
+enum {
+    NGX_HTTP_SOCKETIO_CALL_SAID_TIMEOUT = 0,
+    NGX_HTTP_SOCKETIO_CALL_SAID_TOO_LARGE,
+    NGX_HTTP_SOCKETIO_CALL_SAID_STATUS,
+    NGX_HTTP_SOCKETIO_CALL_SAID_LAST
+};
 
 
 typedef struct ngx_http_socketio_call_s  ngx_http_socketio_call_t;
@@ -80,6 +92,10 @@ typedef struct {
                                 part;         /* NULL: the answer as a whole */
     void                       *data;
     void                       *event;        /* see ..._call_event() */
+
+    /* ..._CALL_SAID_LAST of them; these two stay the caller's */
+    ngx_socketio_said_t        *said;
+    ngx_socketio_zone_t        *zone;
 } ngx_http_socketio_call_conf_t;
 
 

@@ -45,6 +45,8 @@ ngx_http_socketio_call_connect(ngx_http_socketio_call_t *call,
     call->part = conf->part;
     call->data = conf->data;
     call->event = conf->event;
+    call->said = conf->said;
+    call->zone = conf->zone;
     call->max_answer = conf->max_answer ? conf->max_answer
                                         : NGX_HTTP_SOCKETIO_CALL_MAX_ANSWER;
     call->answer.retry_after = -1;

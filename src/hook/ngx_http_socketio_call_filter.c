@@ -50,6 +50,7 @@ ngx_http_socketio_call_length(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_socketio_call_header_filter(ngx_http_request_t *r)
 {
+    char                             *more;
     size_t                            len;
     ngx_http_socketio_call_t         *call;
     ngx_http_socketio_call_answer_t  *a;
@@ -73,8 +74,15 @@ ngx_http_socketio_call_header_filter(ngx_http_request_t *r)
      */
 
     if (a->status < NGX_HTTP_OK) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "socketio call: unexpected status %ui", a->status);
+        more = ngx_socketio_say(
+                            &call->said[NGX_HTTP_SOCKETIO_CALL_SAID_STATUS],
+                            call->zone->counters);
+        if (more) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "socketio call: unexpected status %ui%s", a->status,
+                          more);
+        }
+
         return NGX_ERROR;
     }
 
@@ -282,9 +290,16 @@ ngx_http_socketio_call_reserve(ngx_http_socketio_call_t *call, size_t size)
 static ngx_int_t
 ngx_http_socketio_call_too_large(ngx_http_socketio_call_t *call)
 {
-    ngx_log_error(NGX_LOG_ERR, call->connection.log, 0,
-                  "socketio call: answer is larger than %uz bytes",
-                  call->max_answer);
+    char  *more;
+
+    more = ngx_socketio_say(
+                         &call->said[NGX_HTTP_SOCKETIO_CALL_SAID_TOO_LARGE],
+                         call->zone->counters);
+    if (more) {
+        ngx_log_error(NGX_LOG_ERR, call->connection.log, 0,
+                      "socketio call: answer is larger than %uz bytes%s",
+                      call->max_answer, more);
+    }
 
     call->answer.too_large = 1;
 

@@ -48,6 +48,8 @@ struct ngx_http_socketio_call_s {
     ngx_http_socketio_call_part_pt   part;
     void                            *data;
     void                            *event;
+    ngx_socketio_said_t             *said;
+    ngx_socketio_zone_t             *zone;
     ngx_str_t                        label;      /* in the request's pool */
 
     ngx_msec_t                       start;

@@ -625,30 +625,37 @@ ngx_http_socketio_lane_free(ngx_http_socketio_batch_t *batch)
 }
 
 
+/* the first ones have a condition of their own, all others share the last */
+
 ngx_uint_t
-ngx_http_socketio_lane_may_say(ngx_http_socketio_lane_t *lane,
-    ngx_uint_t condition, ngx_uint_t *skipped)
+ngx_http_socketio_lane_fault(ngx_http_socketio_lane_t *lane, char *message)
 {
-    ngx_http_socketio_said_t  *said;
+    char        **faults;
+    ngx_uint_t    i;
 
-    said = &lane->said[condition];
+    faults = lane->lanes->faults;
 
-    if (ngx_time() - said->since >= 60 || ngx_time() < said->since) {
-        said->since = ngx_time();
-        said->lines = 0;
+    for (i = 0; i < NGX_HTTP_SOCKETIO_LANE_FAULTS - 1; i++) {
+
+        if (faults[i] == NULL) {
+            faults[i] = message;
+        }
+
+        if (faults[i] == message) {
+            break;
+        }
     }
 
-    if (said->lines >= NGX_HTTP_SOCKETIO_LANE_LINES) {
-        said->skipped++;
-        return 0;
-    }
+    return NGX_HTTP_SOCKETIO_SAID_INVALID + i;
+}
 
-    *skipped = said->skipped;
 
-    said->lines++;
-    said->skipped = 0;
-
-    return 1;
+char *
+ngx_http_socketio_lane_say(ngx_http_socketio_lane_t *lane,
+    ngx_uint_t condition)
+{
+    return ngx_socketio_say(&lane->lanes->said[condition],
+                            lane->lanes->zone->counters);
 }
 
 

@@ -26,10 +26,6 @@
 #define ngx_http_socketio_lane_max_answer(conf)                               \
     (1024 * 1024 + 4 * (conf)->max_payload)
 
-/* lines in the error log for each lane and condition in 60 seconds */
-#define NGX_HTTP_SOCKETIO_LANE_LINES       10
-
-
 typedef struct ngx_http_socketio_lane_s   ngx_http_socketio_lane_t;
 typedef struct ngx_http_socketio_lanes_s  ngx_http_socketio_lanes_t;
 
@@ -103,18 +99,20 @@ typedef struct {
 } ngx_http_socketio_batch_t;
 
 
-typedef struct {
-    time_t                          since;
-    ngx_uint_t                      lines;
-    ngx_uint_t                      skipped;
-} ngx_http_socketio_said_t;
+/* different faults of commands that are logged of a location */
+#define NGX_HTTP_SOCKETIO_LANE_FAULTS      16
 
+
+/* conditions that are logged, see ngx_socketio_say() */
 
 enum {
-    NGX_HTTP_SOCKETIO_SAID_FAILED = 0,
-    NGX_HTTP_SOCKETIO_SAID_UNANSWERED,
-    NGX_HTTP_SOCKETIO_SAID_INVALID,
-    NGX_HTTP_SOCKETIO_SAID_LAST
+    NGX_HTTP_SOCKETIO_SAID_UNANSWERED = 0,
+    NGX_HTTP_SOCKETIO_SAID_FAILED,          /* 2xx, 3xx, 4xx, 5xx */
+    NGX_HTTP_SOCKETIO_SAID_INVALID = NGX_HTTP_SOCKETIO_SAID_FAILED + 4,
+    NGX_HTTP_SOCKETIO_SAID_CALL = NGX_HTTP_SOCKETIO_SAID_INVALID
+                                  + NGX_HTTP_SOCKETIO_LANE_FAULTS,
+    NGX_HTTP_SOCKETIO_SAID_LAST = NGX_HTTP_SOCKETIO_SAID_CALL
+                                  + NGX_HTTP_SOCKETIO_CALL_SAID_LAST
 };
 
 
@@ -127,7 +125,6 @@ struct ngx_http_socketio_lane_s {
     ngx_event_t                     post;
     ngx_event_t                     retry;
     ngx_event_t                     repeat;
-    ngx_http_socketio_said_t        said[NGX_HTTP_SOCKETIO_SAID_LAST];
 };
 
 
@@ -135,6 +132,8 @@ struct ngx_http_socketio_lanes_s {
     ngx_queue_t                     queue;
     ngx_socketio_zone_t            *zone;
     uint32_t                        location;
+    ngx_socketio_said_t             said[NGX_HTTP_SOCKETIO_SAID_LAST];
+    char                           *faults[NGX_HTTP_SOCKETIO_LANE_FAULTS - 1];
     ngx_uint_t                      n;
     ngx_http_socketio_lane_t        lane[1];
 };
@@ -202,9 +201,12 @@ void ngx_http_socketio_lane_free(ngx_http_socketio_batch_t *batch);
 
 /* it must be on no list */
 void ngx_http_socketio_lane_forget(ngx_http_socketio_owned_t *session);
-/* 0: not now; else *skipped lines were left out since the last one */
-ngx_uint_t ngx_http_socketio_lane_may_say(ngx_http_socketio_lane_t *lane,
-    ngx_uint_t condition, ngx_uint_t *skipped);
+/* the condition that an invalid command is, by its static message */
+ngx_uint_t ngx_http_socketio_lane_fault(ngx_http_socketio_lane_t *lane,
+    char *message);
+/* as ngx_socketio_say() */
+char *ngx_http_socketio_lane_say(ngx_http_socketio_lane_t *lane,
+    ngx_uint_t condition);
 
 
 #endif /* _NGX_HTTP_SOCKETIO_LANE_INTERNAL_H_INCLUDED_ */

@@ -194,6 +194,8 @@ ngx_http_socketio_lane_call(ngx_http_socketio_batch_t *batch,
     call.part = ngx_http_socketio_lane_part;
     call.data = batch;
     call.event = batch->event;
+    call.said = &batch->lane->lanes->said[NGX_HTTP_SOCKETIO_SAID_CALL];
+    call.zone = batch->lane->lanes->zone;
 
     return ngx_http_socketio_call_start(&call, ngx_cycle->log);
 }

@@ -362,23 +362,23 @@ static void
 ngx_http_socketio_result_invalid(ngx_http_socketio_batch_t *batch,
     char *error, char *message)
 {
-    ngx_uint_t  skipped;
+    char  *more;
 
     ngx_socketio_tally(batch->lane->lanes->zone, NGX_SOCKETIO_N_HOOK_INVALID,
                        1);
 
-    if (!ngx_http_socketio_lane_may_say(batch->lane,
-                                        NGX_HTTP_SOCKETIO_SAID_INVALID,
-                                        &skipped))
-    {
+    more = ngx_http_socketio_lane_say(batch->lane,
+                             ngx_http_socketio_lane_fault(batch->lane,
+                                               message ? message : error));
+    if (more == NULL) {
         return;
     }
 
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                   "socketio hook \"%V\" answered batch %V with an invalid "
-                  "command: %s%s%s, %ui more before",
+                  "command: %s%s%s%s",
                   &batch->hook->uri, &batch->id, error ? error : "unknown",
-                  message ? ", " : "", message ? message : "", skipped);
+                  message ? ", " : "", message ? message : "", more);
 }
 
 
@@ -503,22 +503,28 @@ static void
 ngx_http_socketio_result_log(ngx_http_socketio_batch_t *batch,
     ngx_http_socketio_call_answer_t *answer, ngx_uint_t final)
 {
-    ngx_uint_t  skipped;
+    char        *more;
+    ngx_uint_t   condition;
 
-    if (!ngx_http_socketio_lane_may_say(batch->lane,
-                                 final ? NGX_HTTP_SOCKETIO_SAID_FAILED
-                                       : NGX_HTTP_SOCKETIO_SAID_UNANSWERED,
-                                 &skipped))
-    {
+    condition = NGX_HTTP_SOCKETIO_SAID_UNANSWERED;
+
+    if (final) {
+        condition = NGX_HTTP_SOCKETIO_SAID_FAILED
+                    + ngx_min(ngx_max(answer->status, 200), 599) / 100 - 2;
+    }
+
+    more = ngx_http_socketio_lane_say(batch->lane, condition);
+
+    if (more == NULL) {
         return;
     }
 
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                   "socketio hook \"%V\" failed batch %V of %ui events: "
-                  "status %ui, attempt %ui%s, %ui more before",
+                  "status %ui, attempt %ui%s%s",
                   &batch->hook->uri, &batch->id, batch->asked.nelts,
                   answer->status, batch->attempt,
-                  final ? "" : ", time is up", skipped);
+                  final ? "" : ", time is up", more);
 }
 
 

@@ -338,20 +338,17 @@ ngx_socketio_zone_ring_locked(ngx_socketio_zone_t *zone, ngx_uint_t slot)
 void
 ngx_socketio_zone_full(ngx_socketio_zone_t *zone, ngx_log_t *log, char *what)
 {
-    ngx_uint_t  now;
+    char  *more;
 
-    now = (ngx_uint_t) ngx_time();
+    more = ngx_socketio_say(&zone->said[NGX_SOCKETIO_SAID_FULL],
+                            zone->counters);
 
-    if (zone->full_logged && now - zone->full_logged < 60) {
-        return;
+    if (more) {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "zone \"%V\" is full: %s refused; make it bigger in "
+                      "\"socketio_zone\"%s",
+                      &zone->shm_zone->shm.name, what, more);
     }
-
-    zone->full_logged = now;
-
-    ngx_log_error(NGX_LOG_ERR, log, 0,
-                  "zone \"%V\" is full: %s refused (%uL times so far); "
-                  "make it bigger in \"socketio_zone\"",
-                  &zone->shm_zone->shm.name, what, zone->sh->stats.full);
 }
 
 

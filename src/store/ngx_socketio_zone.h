@@ -27,6 +27,7 @@
 #include <ngx_core.h>
 
 #include "store/ngx_socketio_counters.h"
+#include "store/ngx_socketio_say.h"
 #include "proto/ngx_socketio_eio_session.h"
 
 
@@ -184,6 +185,13 @@ typedef void (*ngx_socketio_early_pt)(ngx_socketio_zone_t *zone);
 #define NGX_SOCKETIO_OWNED           16     /* sessions owned in one hold */
 
 
+enum {                                      /* conditions that are logged */
+    NGX_SOCKETIO_SAID_FULL = 0,
+    NGX_SOCKETIO_SAID_OVERRUN,
+    NGX_SOCKETIO_SAID_LAST
+};
+
+
 struct ngx_socketio_zone_s {                /* private to a process */
     ngx_socketio_zone_sh_t    *sh;
     ngx_slab_pool_t           *shpool;
@@ -216,7 +224,7 @@ struct ngx_socketio_zone_s {                /* private to a process */
     uint32_t                   tenures[NGX_SOCKETIO_OWNED];
     ngx_msec_t                 recovery;    /* 0: off */
     uint32_t                   tokens;      /* given by this process */
-    ngx_uint_t                 full_logged; /* ngx_time() of the last line */
+    ngx_socketio_said_t        said[NGX_SOCKETIO_SAID_LAST];
     void                      *data;        /* the layers' above */
     ngx_socketio_counters_t    none;        /* while it has no slot */
 };
@@ -240,10 +248,8 @@ void ngx_socketio_zone_unlock(ngx_socketio_zone_t *zone);
 void ngx_socketio_mutex_lock(ngx_socketio_zone_t *zone);
 void ngx_socketio_zone_ring_locked(ngx_socketio_zone_t *zone,
     ngx_uint_t slot);
-/*
- * For the log, a line a minute at the most, without the lock: store/ has told
- * that something was refused, and has counted it.
- */
+/* for the log, without the lock: store/ has told that something was refused,
+   and has counted it */
 void ngx_socketio_zone_full(ngx_socketio_zone_t *zone, ngx_log_t *log,
     char *what);
 

@@ -17,7 +17,8 @@
 static ngx_int_t ngx_http_socketio_bundle_name(ngx_http_request_t *r,
     ngx_http_socketio_loc_conf_t *conf, ngx_str_t *name, ngx_uint_t *map);
 static ngx_int_t ngx_http_socketio_bundle_open(ngx_http_request_t *r,
-    ngx_str_t *path, ngx_open_file_info_t *of);
+    ngx_http_socketio_loc_conf_t *conf, ngx_str_t *path,
+    ngx_open_file_info_t *of);
 static ngx_int_t ngx_http_socketio_bundle_header(ngx_http_request_t *r,
     ngx_http_socketio_loc_conf_t *conf, ngx_http_socketio_ctx_t *ctx,
     ngx_uint_t map, ngx_open_file_info_t *of);
@@ -70,7 +71,7 @@ ngx_http_socketio_bundle(ngx_http_request_t *r,
     path.data = p;
     ngx_sprintf(p, "%V/%V%Z", &conf->client, &name);
 
-    rc = ngx_http_socketio_bundle_open(r, &path, &of);
+    rc = ngx_http_socketio_bundle_open(r, conf, &path, &of);
 
     if (rc != NGX_OK) {
         return rc;
@@ -132,14 +133,20 @@ ngx_http_socketio_bundle_name(ngx_http_request_t *r,
 /* NGX_OK, or the code of an answer */
 
 static ngx_int_t
-ngx_http_socketio_bundle_open(ngx_http_request_t *r, ngx_str_t *path,
+ngx_http_socketio_bundle_open(ngx_http_request_t *r,
+    ngx_http_socketio_loc_conf_t *conf, ngx_str_t *path,
     ngx_open_file_info_t *of)
 {
+    char                      *more;
     ngx_int_t                  rc;
     ngx_uint_t                 level;
+    ngx_socketio_zone_t       *zone;
     ngx_http_core_loc_conf_t  *clcf;
 
+    static ngx_socketio_said_t  irregular, failed;
+
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    zone = conf->shm_zone->data;
 
     ngx_memzero(of, sizeof(ngx_open_file_info_t));
 
@@ -161,8 +168,13 @@ ngx_http_socketio_bundle_open(ngx_http_request_t *r, ngx_str_t *path,
             return NGX_OK;
         }
 
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "\"%s\" is not a regular file", path->data);
+        more = ngx_socketio_say(&irregular, zone->counters);
+
+        if (more) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "\"%s\" is not a regular file%s", path->data,
+                          more);
+        }
 
         return NGX_HTTP_NOT_FOUND;
     }
@@ -194,8 +206,13 @@ ngx_http_socketio_bundle_open(ngx_http_request_t *r, ngx_str_t *path,
     }
 
     if (rc != NGX_HTTP_NOT_FOUND || clcf->log_not_found) {
-        ngx_log_error(level, r->connection->log, of->err,
-                      "%s \"%s\" failed", of->failed, path->data);
+        more = ngx_socketio_say(&failed, zone->counters);
+
+        if (more) {
+            ngx_log_error(level, r->connection->log, of->err,
+                          "%s \"%s\" failed%s", of->failed, path->data,
+                          more);
+        }
     }
 
     return rc;

@@ -303,6 +303,48 @@ test_two_sweepers(void)
 
 
 /*
+ * A condition that is met at each second.  Fails if it is said more than once
+ * in an interval, or what was left out is forgotten, or said twice.
+ */
+
+static void
+test_say(void)
+{
+    char                     *more;
+    ngx_uint_t                i;
+    ngx_socketio_said_t       said;
+    ngx_socketio_counters_t   counters;
+
+    ngx_memzero(&said, sizeof(said));
+    ngx_memzero(&counters, sizeof(counters));
+
+    stub_time.sec = 1000;
+    more = ngx_socketio_say(&said, &counters);
+    ok(more && *more == '\0', "the first one is said");
+
+    for (i = 1; i < NGX_SOCKETIO_SAY_INTERVAL; i++) {
+        stub_time.sec++;
+        must(ngx_socketio_say(&said, &counters) == NULL);
+    }
+
+    ok(counters.n[NGX_SOCKETIO_N_UNSAID] == i - 1, "the others are counted");
+
+    stub_time.sec += 3;
+    more = ngx_socketio_say(&said, &counters);
+    ok(more && strcmp(more, " (59 more in the last 62 s)") == 0,
+       "and said with the next line");
+
+    stub_time.sec += NGX_SOCKETIO_SAY_INTERVAL;
+    more = ngx_socketio_say(&said, &counters);
+    ok(more && *more == '\0', "once");
+
+    stub_time.sec -= 500;
+    more = ngx_socketio_say(&said, &counters);
+    ok(more != NULL, "a clock that is set back keeps nobody quiet");
+}
+
+
+/*
  * No memory for the JOINED record of a new room.  Fails if the room, freed
  * with its first member, is freed again.
  */
@@ -791,6 +833,7 @@ main(void)
     test_neighbour();
     test_stopped();
     test_two_sweepers();
+    test_say();
     test_half_a_join();
     test_slow_farewell(NGX_SOCKETIO_DO_DISCONNECT);
     test_slow_farewell(NGX_SOCKETIO_DO_CLOSE);

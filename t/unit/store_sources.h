@@ -183,6 +183,7 @@ static ngx_uint_t  store_ack_hold = 1;
 #include "store/ngx_socketio_log.c"
 #include "store/ngx_socketio_recovery.c"
 #include "store/ngx_socketio_status.c"
+#include "store/ngx_socketio_say.c"
 
 
 #endif /* _STORE_SOURCES_H_INCLUDED_ */
