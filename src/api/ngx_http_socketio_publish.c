@@ -17,6 +17,7 @@
 #include "api/ngx_http_socketio_publish_internal.h"
 #include "client/ngx_http_socketio_header.h"
 #include "delivery/ngx_socketio_worker.h"
+#include "store/ngx_socketio_slot.h"
 
 
 #define NGX_HTTP_SOCKETIO_PUBLISH_STAY   3600000    /* ms */
@@ -40,6 +41,8 @@ static void ngx_http_socketio_publish_wake(void *data);
 
 static void ngx_http_socketio_publish_go(ngx_http_socketio_publish_t *publish);
 static ngx_int_t ngx_http_socketio_publish_next(
+    ngx_http_socketio_publish_t *publish);
+static ngx_int_t ngx_http_socketio_publish_behind(
     ngx_http_socketio_publish_t *publish);
 static ngx_int_t ngx_http_socketio_publish_ran(
     ngx_http_socketio_publish_t *publish, ngx_int_t rc);
@@ -215,6 +218,10 @@ ngx_http_socketio_publish_cleanup(void *data)
     ngx_http_socketio_publish_t  *publish = data;
 
     ngx_http_socketio_command_end(&publish->command);
+
+    if (publish->event.timer_set) {
+        ngx_del_timer(&publish->event);
+    }
 
     if (publish->event.posted) {
         ngx_delete_posted_event(&publish->event);
@@ -415,6 +422,12 @@ ngx_http_socketio_publish_next(ngx_http_socketio_publish_t *publish)
         return ngx_http_socketio_publish_ran(publish, rc);
     }
 
+    /* messages that workers cannot write as fast would be their end */
+
+    if (ngx_socketio_behind(publish->command.zone, ngx_current_msec)) {
+        return ngx_http_socketio_publish_behind(publish);
+    }
+
     for ( ;; ) {
         rc = ngx_socketio_commands_next(&publish->commands, &text);
 
@@ -458,6 +471,31 @@ ngx_http_socketio_publish_next(ngx_http_socketio_publish_t *publish)
 
     return ngx_http_socketio_publish_end(publish,
                                     ngx_http_socketio_publish_finish(publish));
+}
+
+
+/* what is before it gets out meanwhile */
+
+static ngx_int_t
+ngx_http_socketio_publish_behind(ngx_http_socketio_publish_t *publish)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_socketio_publish_flush(publish);
+
+    if (rc == NGX_AGAIN) {
+        /* it goes on when that is written, and looks again */
+        return NGX_AGAIN;
+    }
+
+    if (rc != NGX_OK) {
+        return ngx_http_socketio_publish_end(publish, rc);
+    }
+
+    ngx_http_socketio_publish_wait(publish, NGX_HTTP_SOCKETIO_PUBLISH_TURN);
+    ngx_add_timer(&publish->event, NGX_SOCKETIO_BEHIND_WAIT);
+
+    return NGX_AGAIN;
 }
 
 

@@ -320,6 +320,18 @@ ngx_http_socketio_status_family_t  ngx_http_socketio_status_families[] = {
       offsetof(ngx_socketio_status_t, counters.n[NGX_SOCKETIO_N_BELLS]),
       NULL, NULL, NULL },
 
+    { "queues", "waits", "socketio_behind_waits_total",
+      "Times that commands or hooks waited for a worker that was behind.",
+      NGX_HTTP_SOCKETIO_STATUS_COUNTER, 0,
+      offsetof(ngx_socketio_status_t, counters.n[NGX_SOCKETIO_N_WAITS]),
+      NULL, NULL, NULL },
+
+    { "queues", "overrun", "socketio_mailboxes_overrun_total",
+      "Workers that did not read, and closed their websockets.",
+      NGX_HTTP_SOCKETIO_STATUS_COUNTER, 0,
+      offsetof(ngx_socketio_status_t, counters.n[NGX_SOCKETIO_N_OVERRUN]),
+      NULL, NULL, NULL },
+
     { "acks", "awaited", "socketio_acks_awaited",
       "Acks that clients have not sent yet.",
       NGX_HTTP_SOCKETIO_STATUS_GAUGE, 0,

@@ -5,6 +5,7 @@
 
 
 #include "hook/ngx_http_socketio_lane_internal.h"
+#include "store/ngx_socketio_slot.h"
 
 
 #define NGX_HTTP_SOCKETIO_LANE_KNOWN  1024
@@ -478,6 +479,19 @@ ngx_http_socketio_lane_run(ngx_event_t *ev)
         return;
     }
 
+    /* events make messages: no more of them for workers that are behind */
+
+    if (!ngx_exiting
+        && !ngx_queue_empty(&lane->waiting)
+        && ngx_socketio_behind(lane->lanes->zone, ngx_current_msec))
+    {
+        if (!lane->retry.timer_set) {
+            ngx_add_timer(&lane->retry, NGX_SOCKETIO_BEHIND_WAIT);
+        }
+
+        return;
+    }
+
     if (ngx_http_socketio_lane_gather(lane) != NGX_OK) {
 
         /* no memory */
@@ -490,6 +504,13 @@ ngx_http_socketio_lane_run(ngx_event_t *ev)
     }
 
     if (lane->batch) {
+
+        /* the timer of an earlier turn, which had no memory or had to wait */
+
+        if (lane->retry.timer_set) {
+            ngx_del_timer(&lane->retry);
+        }
+
         ngx_http_socketio_lane_send(lane);
     }
 }

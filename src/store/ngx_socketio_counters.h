@@ -59,6 +59,8 @@ enum {
 
     NGX_SOCKETIO_N_WAKES,                   /* of other workers */
     NGX_SOCKETIO_N_BELLS,
+    NGX_SOCKETIO_N_WAITS,                   /* for workers that are behind */
+    NGX_SOCKETIO_N_OVERRUN,                 /* mailboxes */
 
     /* of emits that ask for acks, by what came of it */
     NGX_SOCKETIO_N_ASKED,

@@ -20,6 +20,7 @@ static void ngx_socketio_bury_session_locked(ngx_socketio_zone_t *zone,
     ngx_uint_t slot, ngx_socketio_ref_t ref, uint64_t now);
 static ngx_int_t ngx_socketio_bury_lists_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_slot_t *slot);
+static ngx_uint_t ngx_socketio_mailbox_max(ngx_socketio_zone_t *zone);
 static void ngx_socketio_slot_overrun_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_slot_t *slot);
 static void ngx_socketio_slot_inherit_locked(ngx_socketio_zone_t *zone);
@@ -87,13 +88,45 @@ ngx_socketio_mailbox_put_locked(ngx_socketio_zone_t *zone, ngx_uint_t n,
     ngx_socketio_nodes_add_locked(zone, &slot->mailbox, &slot->mailbox_tail,
                                   ref);
 
-    if (++slot->mailbox_n > NGX_SOCKETIO_MAILBOX_MAX
-        || slot->mailbox_n > zone->sh->npages / 8
-                             * (NGX_SOCKETIO_PAGE
-                                / sizeof(ngx_socketio_node_t)))
-    {
+    if (++slot->mailbox_n > ngx_socketio_mailbox_max(zone)) {
         ngx_socketio_slot_overrun_locked(zone, slot);
     }
+}
+
+
+static ngx_uint_t
+ngx_socketio_mailbox_max(ngx_socketio_zone_t *zone)
+{
+    ngx_uint_t  n;
+
+    n = zone->sh->npages / 8
+        * (NGX_SOCKETIO_PAGE / sizeof(ngx_socketio_node_t));
+
+    return ngx_min(n, NGX_SOCKETIO_MAILBOX_MAX);
+}
+
+
+ngx_uint_t
+ngx_socketio_behind(ngx_socketio_zone_t *zone, uint64_t now)
+{
+    ngx_uint_t                     i, max;
+    volatile ngx_socketio_slot_t  *slot;
+
+    max = ngx_socketio_mailbox_max(zone) / 2;
+
+    for (i = 0; i < zone->sh->nslots; i++) {
+        slot = &zone->slots[i];
+
+        if (slot->mailbox_n > max
+            && slot->gen
+            && now < slot->tick + NGX_SOCKETIO_HEEDED)
+        {
+            ngx_socketio_tally(zone, NGX_SOCKETIO_N_WAITS, 1);
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -101,6 +134,8 @@ static void
 ngx_socketio_slot_overrun_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_slot_t *slot)
 {
+    ngx_socketio_tally(zone, NGX_SOCKETIO_N_OVERRUN, 1);
+
     slot->overrun = 1;
     slot->mailbox_n = 0;
 

@@ -20,6 +20,8 @@
 
 #define NGX_SOCKETIO_MAILBOX_MAX  65536     /* records, or an eighth of all */
 #define NGX_SOCKETIO_STALE        30000     /* ms without a tick */
+#define NGX_SOCKETIO_HEEDED       5000      /* ... and nobody waits for it */
+#define NGX_SOCKETIO_BEHIND_WAIT  10        /* ms: then ask again */
 
 
 typedef struct {
@@ -51,6 +53,12 @@ void ngx_socketio_bell_locked(ngx_socketio_zone_t *zone, ngx_uint_t slot,
     uint32_t gen, ngx_socketio_ref_t session);
 void ngx_socketio_mailbox_put_locked(ngx_socketio_zone_t *zone,
     ngx_uint_t slot, ngx_socketio_ref_t node);
+/*
+ * Whether a worker is at work that has half of what it may have in its mailbox,
+ * and is overrun if that goes on: who has more for clients waits.  By a glance,
+ * without the lock.
+ */
+ngx_uint_t ngx_socketio_behind(ngx_socketio_zone_t *zone, uint64_t now);
 /* another slot that takes inboxes; nslots if there is none */
 ngx_uint_t ngx_socketio_slot_other_locked(ngx_socketio_zone_t *zone);
 
