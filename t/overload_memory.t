@@ -15,7 +15,7 @@ use Test::SocketIO qw/eventually from_json/;
 use Test::SocketIO::Backend qw/reply echo/;
 use Time::HiRes qw/time/;
 
-my $STEP = $ENV{OVERLOAD_STEP} || 7;
+my $STEP = $ENV{OVERLOAD_STEP} || 10;
 
 my $t = Test::SocketIO->new(workers => 1, shim => 'memory',
     alarm => $STEP > 1 ? 60 : 600, signal => 'TERM');
