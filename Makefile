@@ -133,6 +133,11 @@ coverage:    ## what of src is reached by fuzz, unit, wire (A=... some)
 nginx-tests: ## nginx's own suite with the module and without (SUITE=checkout)
 	@t/tools/nginx-tests.sh $(SUITE)
 
+soak:        ## churn for TIME seconds, RELOAD=s: does anything grow?
+soak: build
+	@TEST_NDK_MODULE=$${TEST_NDK_MODULE-$$(cat $(BUILD)/ndk)} \
+	    t/tools/soak.js $(TIME)
+
 lint:        ## layers, symbols, style, docs, examples
 lint: build
 	@$(MAKE) --no-print-directory prove T="$(wildcard t/00_*.t)"
@@ -218,5 +223,5 @@ $(BUILD)/configured:
 -include $(wildcard build/unit/*.d build/fuzz/*.d build/plain/*.d build/msan/*.d)
 
 .DEFAULT_GOAL = build
-.PHONY: build unit test prove demo fuzz asan asan-test faults faults-build bench lint clean help
+.PHONY: build unit test prove demo fuzz asan asan-test faults faults-build bench soak lint clean help
 .PHONY: always analyse valgrind msan coverage nginx-tests

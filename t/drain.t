@@ -149,6 +149,13 @@ ok(eventually(sub { !$t->worker_pids(qr/is shutting down$/) }, 10),
     'old workers leave with the last');
 is(exiting(), 0, 'status: none is shutting down');
 
+# A graceful stop is the same.
+my @last = map { $t->connected('websocket', worker => $_) } 0, 1;
+$t->signal('QUIT');
+is($_->closed(8), 1001, 'QUIT: they leave, too') for @last;
+is($b->reason($_->{id}), 'server shutting down', 'and the backend hears of it')
+    for map { $_->close; $_ } @last;
+
 # nginx -t wrote it there, too
 $t->allow_log(qr/"socketio_drain" 30000ms must be less than/);
 $t->finish;

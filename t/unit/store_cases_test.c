@@ -345,6 +345,53 @@ test_say(void)
 
 
 /*
+ * Slots for a generation to come.  Fails if a worker in service is told to
+ * hurry, if it is not the oldest of the others, or if one is told twice.
+ */
+
+static void
+test_make_room(void)
+{
+    ngx_uint_t               i, told[4];
+    ngx_socketio_letters_t   letters;
+
+    begin(40);
+
+    /* as their generations go, which wrap: 2 is older than 0, 1 serves */
+
+    zones[0].sh->stamp = (uint32_t) -2;
+    must(ngx_socketio_slot_claim(&zones[2], 2) == NGX_OK);
+    must(ngx_socketio_slot_claim(&zones[0], 0) == NGX_OK);
+    must(ngx_socketio_slot_claim(&zones[1], 1) == NGX_OK);
+    ngx_socketio_slot_exiting(&zones[0]);
+    ngx_socketio_slot_exiting(&zones[2]);
+
+    ok(ngx_socketio_slot_make_room(&zones[1], 1) == 0, "one is free");
+    told[0] = ngx_socketio_slot_make_room(&zones[1], 2);
+    told[1] = ngx_socketio_slot_make_room(&zones[1], 2);
+    ok(told[0] == 1 && told[1] == 0, "two: one is asked, once");
+
+    ngx_socketio_slot_take(&zones[2], &letters, ngx_current_msec);
+    i = letters.hurry;
+    ngx_socketio_slot_take(&zones[0], &letters, ngx_current_msec);
+    ok(i && !letters.hurry, "the oldest");
+
+    told[2] = ngx_socketio_slot_make_room(&zones[SLOTS], 0);
+    told[3] = ngx_socketio_slot_make_room(&zones[SLOTS], 0);
+    ok(told[2] == 1 && told[3] == 0,
+       "one more for who has none, never one in service");
+
+    must(ngx_socketio_slot_claim(&zones[3], 3) == NGX_OK);
+    ngx_socketio_slot_leave(&zones[2]);
+    must(ngx_socketio_slot_claim(&zones[2], 2) == NGX_OK);
+    ngx_socketio_slot_take(&zones[2], &letters, ngx_current_msec);
+    ok(!letters.hurry, "the next one in its slot is at ease");
+
+    ok(end(), "nothing is left");
+}
+
+
+/*
  * No memory for the JOINED record of a new room.  Fails if the room, freed
  * with its first member, is freed again.
  */
@@ -834,6 +881,7 @@ main(void)
     test_stopped();
     test_two_sweepers();
     test_say();
+    test_make_room();
     test_half_a_join();
     test_slow_farewell(NGX_SOCKETIO_DO_DISCONNECT);
     test_slow_farewell(NGX_SOCKETIO_DO_CLOSE);
