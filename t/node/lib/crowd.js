@@ -242,7 +242,7 @@ class Member {
             at: [...life.streams.at],
             problems: life.problems(false),
             figures: life.figures(),
-            connections: life.intent ? [] : this.connections.list()
+            connections: this.connections.list()
         });
         this.again(socket, 50 + choose.below(500));
     }

@@ -352,7 +352,7 @@ class Ledger {
 
     /* What was over before a client's own end has come. */
     tail(end, s) {
-        if (end.intent !== 'clean' || s.void) {
+        if (end.intent !== 'clean' || s.void || this.excuse(end)) {
             return;
         }
         const at = new Map(end.at);
@@ -407,8 +407,9 @@ class Ledger {
             return;
         }
         s.judged = true;
+        const harmed = this.excuse(end);
         let sure = end.answered;
-        if (end.intent === 'clean' && (end.modern || s.reason === 'client namespace disconnect')) {
+        if (end.intent === 'clean' && !harmed && (end.modern || s.reason === 'client namespace disconnect')) {
             sure = end.n;
         } else {
             const t = Math.min(end.since || end.t, end.sure || Infinity) - this.margin;
@@ -429,7 +430,7 @@ class Ledger {
             server: /^(server namespace disconnect|client namespace disconnect|transport close)$/,
             abrupt: /^transport (close|error)$/
         }[end.intent];
-        if (reasons && !reasons.test(s.reason) && !this.excuse(end)) {
+        if (reasons && !reasons.test(s.reason) && !harmed) {
             this.problem('disconnects', `${s.reason}, of ${end.who} whose end was ${end.intent}`);
         }
     }

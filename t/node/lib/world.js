@@ -180,7 +180,7 @@ class World {
     /* A worker dies, or stands still for so long. */
     async harm(signal, ms = 0) {
         const pid = await freeze(this.nginx, choose.pick);
-        const incident = { t: now(), till: 0, ports: ports(pid).clients };
+        const incident = { t: now(), till: Infinity, ports: ports(pid).clients };
         this.incidents.push(incident);
         if (signal) {
             ledger.died = now();
@@ -221,7 +221,7 @@ class World {
             fs.writeSync(f, Buffer.from(Uint32Array.from(n).buffer));
             fs.closeSync(f);
         };
-        write(pid, 1 + choose.below(3000), 19 /* SIGSTOP */, 0);
+        write(pid, 1 + choose.below(800), 19 /* SIGSTOP */, 0);
         for (let i = 0; i < 5000 && state(pid) !== 'T'; i++) {
             await sleep(1);
         }
