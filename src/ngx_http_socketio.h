@@ -37,6 +37,7 @@
 #define NGX_HTTP_SOCKETIO_HANDSHAKE_MAX  4096
 #define NGX_HTTP_SOCKETIO_DATA_MAX       4096
 #define NGX_HTTP_SOCKETIO_NAME_MAX       1024   /* namespace, room */
+#define NGX_HTTP_SOCKETIO_EVENT_MAX      1024   /* name of one, as JSON */
 
 
 typedef struct {
@@ -119,6 +120,7 @@ struct ngx_http_socketio_loc_conf_s {
     ngx_msec_t                  upgrade_timeout;
     ngx_msec_t                  connect_timeout;
     ngx_msec_t                  drain;      /* 0: off */
+    ngx_msec_t                  message_timeout;
     size_t                      max_payload;
 
     ngx_uint_t                  send_packets;
@@ -137,6 +139,10 @@ struct ngx_http_socketio_loc_conf_s {
     ngx_uint_t                  connect_fail;   /* 0 reject, 1 accept */
 
     ngx_uint_t                  max_sessions;   /* "socketio_limits"; 0: off */
+    ngx_uint_t                  max_per_ip;     /* 0: off */
+    ngx_uint_t                  rate;           /* events a minute; 0: off */
+    ngx_uint_t                  burst;          /* events */
+    size_t                      bytes_rate;     /* a second; 0: off */
     ngx_uint_t                  max_namespaces;
     ngx_uint_t                  max_rooms;
     ngx_uint_t                  max_attachments;

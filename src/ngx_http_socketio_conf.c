@@ -212,6 +212,13 @@ ngx_command_t  ngx_http_socketio_commands[] = {
       0,
       NULL },
 
+    { ngx_string("socketio_message_timeout"),
+      NGX_HTTP_SOCKETIO_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_socketio_loc_conf_t, message_timeout),
+      &ngx_http_socketio_post_time },
+
     { ngx_string("socketio_max_payload"),
       NGX_HTTP_SOCKETIO_ANY_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_size_slot,

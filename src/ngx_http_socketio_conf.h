@@ -27,6 +27,14 @@ char *ngx_http_socketio_merge_loc_conf(ngx_conf_t *cf, void *parent,
 ngx_int_t ngx_http_socketio_add_hook_nsps(ngx_conf_t *cf,
     ngx_http_socketio_loc_conf_t *conf);
 
+void ngx_http_socketio_merge_limits(ngx_http_socketio_loc_conf_t *prev,
+    ngx_http_socketio_loc_conf_t *conf);
+/* contradictions: when all is merged, and in what was said at this level */
+char *ngx_http_socketio_check_limits(ngx_conf_t *cf, ngx_str_t *location,
+    ngx_http_socketio_loc_conf_t *conf);
+char *ngx_http_socketio_check_burst(ngx_conf_t *cf, ngx_str_t *location,
+    ngx_http_socketio_loc_conf_t *prev, ngx_http_socketio_loc_conf_t *conf);
+
 /* setters of directives that have arguments of their own kind */
 
 char *ngx_http_socketio_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,

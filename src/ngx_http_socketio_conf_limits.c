@@ -19,6 +19,7 @@ typedef struct {
     ngx_str_t             name;         /* with "=" */
     size_t                offset;
     ngx_uint_t            off;          /* "off" may be said: 0 */
+    ngx_uint_t            max;
 } ngx_http_socketio_limit_t;
 
 
@@ -26,29 +27,41 @@ static char *ngx_http_socketio_conf_events_size(ngx_conf_t *cf,
     ngx_uint_t *events, size_t *size);
 static char *ngx_http_socketio_conf_limit(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_socketio_loc_conf_t *slcf);
-static char *ngx_http_socketio_conf_attached(ngx_conf_t *cf, ngx_str_t *value,
+static char *ngx_http_socketio_conf_number(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_socketio_limit_t *limit, ngx_http_socketio_loc_conf_t *slcf);
+static char *ngx_http_socketio_conf_rate(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_socketio_loc_conf_t *slcf);
+static char *ngx_http_socketio_conf_bytes(ngx_conf_t *cf, ngx_str_t *value,
+    size_t *field, size_t name, ssize_t min, size_t off);
 static char *ngx_http_socketio_conf_deflate_param(ngx_conf_t *cf,
     ngx_str_t *value, ngx_http_socketio_loc_conf_t *slcf);
 
 
 static ngx_http_socketio_limit_t  ngx_http_socketio_limits[] = {
     { ngx_string("sessions="),
-      offsetof(ngx_http_socketio_loc_conf_t, max_sessions), 1 },
+      offsetof(ngx_http_socketio_loc_conf_t, max_sessions), 1,
+      NGX_MAX_INT32_VALUE },
+
+    { ngx_string("per_ip="),
+      offsetof(ngx_http_socketio_loc_conf_t, max_per_ip), 1,
+      NGX_MAX_INT32_VALUE },
+
+    { ngx_string("burst="),
+      offsetof(ngx_http_socketio_loc_conf_t, burst), 0, 1000000 },
 
     { ngx_string("namespaces="),
-      offsetof(ngx_http_socketio_loc_conf_t, max_namespaces), 0 },
+      offsetof(ngx_http_socketio_loc_conf_t, max_namespaces), 0, 65535 },
 
     { ngx_string("rooms="),
-      offsetof(ngx_http_socketio_loc_conf_t, max_rooms), 0 },
+      offsetof(ngx_http_socketio_loc_conf_t, max_rooms), 0, 65535 },
 
     { ngx_string("attachments="),
-      offsetof(ngx_http_socketio_loc_conf_t, max_attachments), 0 },
+      offsetof(ngx_http_socketio_loc_conf_t, max_attachments), 0, 65535 },
 
     { ngx_string("acks="),
-      offsetof(ngx_http_socketio_loc_conf_t, max_acks), 0 },
+      offsetof(ngx_http_socketio_loc_conf_t, max_acks), 0, 65535 },
 
-    { ngx_null_string, 0, 0 }
+    { ngx_null_string, 0, 0, 0 }
 };
 
 
@@ -163,62 +176,31 @@ static char *
 ngx_http_socketio_conf_limit(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_socketio_loc_conf_t *slcf)
 {
-    u_char                     *p;
-    size_t                      len;
-    ngx_int_t                   n;
-    ngx_uint_t                 *field;
     ngx_http_socketio_limit_t  *limit;
 
     for (limit = ngx_http_socketio_limits; limit->name.len; limit++) {
 
-        if (value->len < limit->name.len
-            || ngx_strncmp(value->data, limit->name.data, limit->name.len)
-               != 0)
+        if (value->len >= limit->name.len
+            && ngx_strncmp(value->data, limit->name.data, limit->name.len)
+               == 0)
         {
-            continue;
+            return ngx_http_socketio_conf_number(cf, value, limit, slcf);
         }
+    }
 
-        field = (ngx_uint_t *) ((u_char *) slcf + limit->offset);
+    if (ngx_strncmp(value->data, "rate=", 5) == 0) {
+        return ngx_http_socketio_conf_rate(cf, value, slcf);
+    }
 
-        if (*field != NGX_CONF_UNSET_UINT) {
-            return ngx_http_socketio_conf_error(cf, value, "is duplicate");
-        }
-
-        p = value->data + limit->name.len;
-        len = value->len - limit->name.len;
-
-        if (limit->off && len == 3 && ngx_strncmp(p, "off", 3) == 0) {
-            *field = 0;
-            return NGX_CONF_OK;
-        }
-
-        n = ngx_atoi(p, len);
-
-        /* namespaces, rooms and attachments are counted in 16 bits */
-
-        if (n == NGX_ERROR || n == 0 || (!limit->off && n > 65535)) {
-            return ngx_http_socketio_conf_error(cf, value,
-                                       limit->off
-                                       ? "is neither \"off\" nor a number"
-                                       : "must be 1 to 65535");
-        }
-
-        *field = n;
-
-        return NGX_CONF_OK;
+    if (ngx_strncmp(value->data, "bytes=", 6) == 0) {
+        return ngx_http_socketio_conf_bytes(cf, value, &slcf->bytes_rate,
+                                            sizeof("bytes=") - 1, 1024, 0);
     }
 
     if (ngx_strncmp(value->data, "attached=", 9) == 0) {
-        return ngx_http_socketio_conf_attached(cf, value, slcf);
-    }
-
-    if (ngx_strncmp(value->data, "per_ip=", 7) == 0
-        || ngx_strncmp(value->data, "rate=", 5) == 0
-        || ngx_strncmp(value->data, "bytes=", 6) == 0
-        || ngx_strncmp(value->data, "burst=", 6) == 0)
-    {
-        return ngx_http_socketio_conf_error(cf, value,
-                                            "is not supported yet");
+        return ngx_http_socketio_conf_bytes(cf, value, &slcf->max_attached,
+                                            sizeof("attached=") - 1, 1,
+                                            NGX_MAX_INT32_VALUE);
     }
 
     return ngx_http_socketio_conf_error(cf, value, "is not known");
@@ -226,34 +208,201 @@ ngx_http_socketio_conf_limit(ngx_conf_t *cf, ngx_str_t *value,
 
 
 static char *
-ngx_http_socketio_conf_attached(ngx_conf_t *cf, ngx_str_t *value,
+ngx_http_socketio_conf_number(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_socketio_limit_t *limit, ngx_http_socketio_loc_conf_t *slcf)
+{
+    u_char      *p;
+    size_t       len;
+    ngx_int_t    n;
+    ngx_uint_t  *field;
+
+    field = (ngx_uint_t *) ((u_char *) slcf + limit->offset);
+
+    if (*field != NGX_CONF_UNSET_UINT) {
+        return ngx_http_socketio_conf_error(cf, value, "is duplicate");
+    }
+
+    p = value->data + limit->name.len;
+    len = value->len - limit->name.len;
+
+    if (limit->off && len == 3 && ngx_strncmp(p, "off", 3) == 0) {
+        *field = 0;
+        return NGX_CONF_OK;
+    }
+
+    n = ngx_atoi(p, len);
+
+    /* namespaces, rooms and attachments are counted in 16 bits */
+
+    if (n == NGX_ERROR || n == 0 || (ngx_uint_t) n > limit->max) {
+        return ngx_http_socketio_conf_error(cf, value,
+                                       limit->off
+                                       ? "is neither \"off\" nor a number"
+                                       : limit->max == 65535
+                                         ? "must be 1 to 65535"
+                                         : "must be 1 to 1000000");
+    }
+
+    *field = n;
+
+    return NGX_CONF_OK;
+}
+
+
+/* as of limit_req_zone: "100r/s", "30r/m"; kept as of a minute */
+
+static char *
+ngx_http_socketio_conf_rate(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_socketio_loc_conf_t *slcf)
+{
+    u_char      *p;
+    size_t       len;
+    ngx_int_t    n;
+    ngx_uint_t   scale;
+
+    if (slcf->rate != NGX_CONF_UNSET_UINT) {
+        return ngx_http_socketio_conf_error(cf, value, "is duplicate");
+    }
+
+    p = value->data + sizeof("rate=") - 1;
+    len = value->len - (sizeof("rate=") - 1);
+
+    if (len == 3 && ngx_strncmp(p, "off", 3) == 0) {
+        slcf->rate = 0;
+        return NGX_CONF_OK;
+    }
+
+    n = NGX_ERROR;
+    scale = 1;
+
+    if (len > 3) {
+
+        if (ngx_strncmp(p + len - 3, "r/s", 3) == 0) {
+            scale = 60;
+            n = ngx_atoi(p, len - 3);
+
+        } else if (ngx_strncmp(p + len - 3, "r/m", 3) == 0) {
+            n = ngx_atoi(p, len - 3);
+        }
+    }
+
+    if (n == NGX_ERROR || n == 0 || n > 1000000) {
+        return ngx_http_socketio_conf_error(cf, value,
+                                   "is neither \"off\" nor a rate such as "
+                                   "100r/s or 30r/m, 1 to 1000000");
+    }
+
+    slcf->rate = n * scale;
+
+    return NGX_CONF_OK;
+}
+
+
+/* "off" stands for this value */
+
+static char *
+ngx_http_socketio_conf_bytes(ngx_conf_t *cf, ngx_str_t *value, size_t *field,
+    size_t name, ssize_t min, size_t off)
 {
     ssize_t    size;
     ngx_str_t  s;
 
-    if (slcf->max_attached != NGX_CONF_UNSET_SIZE) {
+    if (*field != NGX_CONF_UNSET_SIZE) {
         return ngx_http_socketio_conf_error(cf, value, "is duplicate");
     }
 
-    s.data = value->data + sizeof("attached=") - 1;
-    s.len = value->len - (sizeof("attached=") - 1);
+    s.data = value->data + name;
+    s.len = value->len - name;
 
     if (s.len == 3 && ngx_strncmp(s.data, "off", 3) == 0) {
-        slcf->max_attached = NGX_MAX_INT32_VALUE;
+        *field = off;
         return NGX_CONF_OK;
     }
 
     size = ngx_parse_size(&s);
 
-    if (size == NGX_ERROR || size == 0 || size > NGX_MAX_INT32_VALUE) {
+    if (size == NGX_ERROR || size < min || size > NGX_MAX_INT32_VALUE) {
         return ngx_http_socketio_conf_error(cf, value,
-                                    "is neither \"off\" nor a size to 2g");
+                             min == 1
+                             ? "is neither \"off\" nor a size to 2g"
+                             : "is neither \"off\" nor a size, 1k to 2g");
     }
 
-    slcf->max_attached = size;
+    *field = size;
 
     return NGX_CONF_OK;
+}
+
+
+void
+ngx_http_socketio_merge_limits(ngx_http_socketio_loc_conf_t *prev,
+    ngx_http_socketio_loc_conf_t *conf)
+{
+    ngx_conf_merge_uint_value(conf->max_sessions, prev->max_sessions, 0);
+    ngx_conf_merge_uint_value(conf->max_per_ip, prev->max_per_ip, 0);
+    ngx_conf_merge_uint_value(conf->rate, prev->rate, 0);
+    ngx_conf_merge_uint_value(conf->burst, prev->burst, 0);
+    ngx_conf_merge_size_value(conf->bytes_rate, prev->bytes_rate, 0);
+    ngx_conf_merge_uint_value(conf->max_namespaces, prev->max_namespaces, 16);
+    ngx_conf_merge_uint_value(conf->max_rooms, prev->max_rooms, 256);
+    ngx_conf_merge_uint_value(conf->max_attachments, prev->max_attachments,
+                              10);
+    ngx_conf_merge_uint_value(conf->max_acks, prev->max_acks, 100);
+    ngx_conf_merge_size_value(conf->max_attached, prev->max_attached,
+                              NGX_MAX_INT32_VALUE);
+}
+
+
+/* of a "socketio" location, when all is merged */
+
+char *
+ngx_http_socketio_check_limits(ngx_conf_t *cf, ngx_str_t *location,
+    ngx_http_socketio_loc_conf_t *conf)
+{
+    if (conf->max_sessions && conf->max_per_ip > conf->max_sessions) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "location \"%V\": \"socketio_limits per_ip=%ui\" "
+                           "is useless with \"sessions=%ui\"", location,
+                           conf->max_per_ip, conf->max_sessions);
+        return NGX_CONF_ERROR;
+    }
+
+    /* each ping has its pong, which is an event as any other */
+
+    if (conf->rate
+        && (uint64_t) conf->rate * conf->ping_interval < 2 * 60000)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "location \"%V\": \"socketio_limits rate=\" of "
+                           "%ui events a minute is less than twice the pings "
+                           "of \"socketio_ping_interval\"", location,
+                           conf->rate);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_socketio_check_burst(ngx_conf_t *cf, ngx_str_t *location,
+    ngx_http_socketio_loc_conf_t *prev, ngx_http_socketio_loc_conf_t *conf)
+{
+    ngx_uint_t  rate;
+
+    rate = (conf->rate == NGX_CONF_UNSET_UINT) ? prev->rate : conf->rate;
+
+    if (conf->burst == NGX_CONF_UNSET_UINT
+        || (rate != 0 && rate != NGX_CONF_UNSET_UINT))
+    {
+        return NGX_CONF_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "location \"%V\": \"socketio_limits burst=%ui\" is "
+                       "useless without \"rate=\"", location, conf->burst);
+
+    return NGX_CONF_ERROR;
 }
 
 

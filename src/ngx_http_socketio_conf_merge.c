@@ -75,6 +75,7 @@ ngx_http_socketio_create_loc_conf(ngx_conf_t *cf)
     conf->upgrade_timeout = NGX_CONF_UNSET_MSEC;
     conf->connect_timeout = NGX_CONF_UNSET_MSEC;
     conf->drain = NGX_CONF_UNSET_MSEC;
+    conf->message_timeout = NGX_CONF_UNSET_MSEC;
     conf->max_payload = NGX_CONF_UNSET_SIZE;
 
     conf->send_packets = NGX_CONF_UNSET_UINT;
@@ -93,6 +94,10 @@ ngx_http_socketio_create_loc_conf(ngx_conf_t *cf)
     conf->connect_fail = NGX_CONF_UNSET_UINT;
 
     conf->max_sessions = NGX_CONF_UNSET_UINT;
+    conf->max_per_ip = NGX_CONF_UNSET_UINT;
+    conf->rate = NGX_CONF_UNSET_UINT;
+    conf->burst = NGX_CONF_UNSET_UINT;
+    conf->bytes_rate = NGX_CONF_UNSET_SIZE;
     conf->max_namespaces = NGX_CONF_UNSET_UINT;
     conf->max_rooms = NGX_CONF_UNSET_UINT;
     conf->max_attachments = NGX_CONF_UNSET_UINT;
@@ -115,6 +120,8 @@ ngx_http_socketio_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (conf->shm_zone
         && (ngx_http_socketio_check_useless(cf, clcf, conf) != NGX_CONF_OK
+            || ngx_http_socketio_check_burst(cf, &clcf->name, prev, conf)
+               != NGX_CONF_OK
             || ngx_http_socketio_check_raw(cf, clcf, prev, conf)
                != NGX_CONF_OK))
     {
@@ -403,6 +410,8 @@ ngx_http_socketio_merge_values(ngx_conf_t *cf,
     ngx_conf_merge_msec_value(conf->connect_timeout, prev->connect_timeout,
                               45000);
     ngx_conf_merge_msec_value(conf->drain, prev->drain, 0);
+    ngx_conf_merge_msec_value(conf->message_timeout, prev->message_timeout,
+                              60000);
     ngx_conf_merge_size_value(conf->max_payload, prev->max_payload, 1000000);
 
     ngx_conf_merge_uint_value(conf->send_packets, prev->send_packets, 1024);
@@ -427,14 +436,7 @@ ngx_http_socketio_merge_values(ngx_conf_t *cf,
     ngx_conf_merge_msec_value(conf->hook_timeout, prev->hook_timeout, 10000);
     ngx_conf_merge_uint_value(conf->connect_fail, prev->connect_fail, 0);
 
-    ngx_conf_merge_uint_value(conf->max_sessions, prev->max_sessions, 0);
-    ngx_conf_merge_uint_value(conf->max_namespaces, prev->max_namespaces, 16);
-    ngx_conf_merge_uint_value(conf->max_rooms, prev->max_rooms, 256);
-    ngx_conf_merge_uint_value(conf->max_attachments, prev->max_attachments,
-                              10);
-    ngx_conf_merge_uint_value(conf->max_acks, prev->max_acks, 100);
-    ngx_conf_merge_size_value(conf->max_attached, prev->max_attached,
-                              NGX_MAX_INT32_VALUE);
+    ngx_http_socketio_merge_limits(prev, conf);
 
     return NGX_CONF_OK;
 }
@@ -546,6 +548,11 @@ ngx_http_socketio_check(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf,
                            "threshold=%uz\" is more than zone \"%V\" has",
                            &clcf->name, conf->deflate_threshold,
                            &conf->shm_zone->shm.name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_socketio_check_limits(cf, &clcf->name, conf) != NGX_CONF_OK)
+    {
         return NGX_CONF_ERROR;
     }
 

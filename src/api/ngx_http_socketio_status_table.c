@@ -19,8 +19,8 @@
 
 static char  *ngx_http_socketio_status_types[] = {
     "session", "socket", "room", "member", "node", "message", "event", "ack",
-    "key", "pass", "log", "bytes_64", "bytes_128", "bytes_256", "bytes_512",
-    "bytes_1024", "bytes_2048", "bytes_4096", NULL
+    "key", "pass", "log", "address", "budget", "bytes_64", "bytes_128",
+    "bytes_256", "bytes_512", "bytes_1024", "bytes_2048", "bytes_4096", NULL
 };
 
 static char  *ngx_http_socketio_status_kinds[] = {
@@ -35,7 +35,7 @@ static char  *ngx_http_socketio_status_kind_labels[] = {
 static char  *ngx_http_socketio_status_errors[] = {
     "unknown_transport", "unknown_sid", "bad_method", "bad_request",
     "forbidden", "unsupported_version", "sessions_limit", "zone_full",
-    "no_slot", NULL
+    "no_slot", "address_limit", NULL
 };
 
 static char  *ngx_http_socketio_status_states[] = {
@@ -181,6 +181,18 @@ ngx_http_socketio_status_family_t  ngx_http_socketio_status_families[] = {
       NGX_HTTP_SOCKETIO_STATUS_COUNTER, 0,
       offsetof(ngx_socketio_status_t, counters.n[NGX_SOCKETIO_N_REFUSED]),
       "error", ngx_http_socketio_status_errors, NULL },
+
+    { "sessions", "paused", "socketio_sessions_paused_total",
+      "Times that a client was not read from, for its rate.",
+      NGX_HTTP_SOCKETIO_STATUS_COUNTER, 0,
+      offsetof(ngx_socketio_status_t, counters.n[NGX_SOCKETIO_N_PAUSED]),
+      NULL, NULL, NULL },
+
+    { "sessions", "unfinished", "socketio_sessions_unfinished_total",
+      "Sessions closed for socketio_message_timeout.",
+      NGX_HTTP_SOCKETIO_STATUS_COUNTER, 0,
+      offsetof(ngx_socketio_status_t, counters.n[NGX_SOCKETIO_N_UNFINISHED]),
+      NULL, NULL, NULL },
 
     { "closed", NULL, "socketio_sessions_closed_total",
       "Sessions that have ended.",

@@ -43,6 +43,23 @@ ngx_str_t  ngx_http_socketio_raw_nsp = ngx_string("engine.io");
 
 
 ngx_int_t
+ngx_http_socketio_client_pay(ngx_http_socketio_client_t *client, size_t bytes,
+    ngx_msec_t *wait)
+{
+    if (!client->peer.limited) {
+        return NGX_OK;
+    }
+
+    /* of a session that is gone its packets will tell */
+
+    return ngx_socketio_spend(client->zone, &client->id, bytes,
+                              client->conf->message_timeout, wait,
+                              ngx_current_msec)
+           == NGX_AGAIN ? NGX_AGAIN : NGX_OK;
+}
+
+
+ngx_int_t
 ngx_http_socketio_client_text(ngx_http_socketio_client_t *client, u_char *p,
     u_char *last)
 {
@@ -158,6 +175,7 @@ ngx_http_socketio_client_binary(ngx_http_socketio_client_t *client, u_char *p,
 
     rc = ngx_socketio_incoming_attachment(client->zone, &client->id, p, len,
                                           client->conf->max_attached,
+                                          client->conf->message_timeout,
                                           ngx_current_msec);
 
     if (rc == NGX_ERROR) {
@@ -246,6 +264,7 @@ ngx_http_socketio_client_message(ngx_http_socketio_client_t *client,
 
     if (ngx_socketio_sio_parse(&pkt, p, last, &limits) != NGX_OK
         || ngx_http_socketio_client_split(client, &pkt) != NGX_OK
+        || pkt.event.len > NGX_HTTP_SOCKETIO_EVENT_MAX
         || (pkt.attachments
             && ngx_socketio_sio_placeholders(pkt.data.data,
                                              pkt.data.data + pkt.data.len,
@@ -478,6 +497,7 @@ ngx_http_socketio_client_event(ngx_http_socketio_client_t *client,
 
     in.ack = pkt->has_id ? pkt->id + 1 : 0;
     in.attachments = pkt->attachments;
+    in.timeout = client->conf->message_timeout;
     ngx_socketio_name_set(&in.nsp, &pkt->nsp);
 
     return ngx_http_socketio_client_result(client,

@@ -17,6 +17,7 @@
 #include "ngx_http_socketio.h"
 #include "store/ngx_socketio_inbox.h"
 #include "store/ngx_socketio_exchange.h"
+#include "store/ngx_socketio_budget.h"
 
 
 typedef struct {
@@ -41,6 +42,13 @@ typedef struct {
  * been closed.
  */
 ngx_int_t ngx_http_socketio_client_open(ngx_http_socketio_client_t *client);
+
+/*
+ * Before a packet of so many bytes is handed over, whatever it is; once.
+ * NGX_OK; NGX_AGAIN: not before *wait ms have passed.
+ */
+ngx_int_t ngx_http_socketio_client_pay(ngx_http_socketio_client_t *client,
+    size_t bytes, ngx_msec_t *wait);
 
 /*
  * One Engine.IO packet in text form ("4...", "3", "b..."); one with its type

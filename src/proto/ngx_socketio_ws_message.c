@@ -291,6 +291,7 @@ ngx_socketio_ws_message_data(ngx_socketio_ws_message_t *m,
     ev->compressed = m->compressed;
     ev->offset += m->size - (size_t) m->frame.length;
     ev->size = m->size;
+    ev->fragments = m->fragments;
 
     if (m->opcode == NGX_SOCKETIO_WS_TEXT
         && !m->compressed

@@ -78,6 +78,8 @@ typedef struct {
     /* CLOSE: the peer's code, 1005 if none; NGX_ERROR: the code to send */
     ngx_uint_t                code;
 
+    ngx_uint_t                fragments;    /* frames of the data message */
+
     char                     *error;        /* NGX_ERROR: for the log */
 
     unsigned                  first:1;

@@ -131,7 +131,7 @@ ngx_socketio_accept_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref,
 
     /* the first join ends the connect timeout for good (socket.io, 3) */
 
-    session->deadline = 0;
+    ngx_socketio_joined_locked(session);
     ngx_socketio_wheel_set_locked(zone, socket->session);
 
     if (message) {

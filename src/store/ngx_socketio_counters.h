@@ -73,6 +73,10 @@ enum {
     NGX_SOCKETIO_N_REFUSED_LIMIT = NGX_SOCKETIO_N_REFUSED + 6,
     NGX_SOCKETIO_N_REFUSED_FULL,
     NGX_SOCKETIO_N_REFUSED_SLOT,
+    NGX_SOCKETIO_N_REFUSED_ADDRESS,
+
+    NGX_SOCKETIO_N_PAUSED,                  /* by rate=, bytes= */
+    NGX_SOCKETIO_N_UNFINISHED,              /* socketio_message_timeout */
 
     /* requests to hooks, by what came of it */
     NGX_SOCKETIO_N_HOOK_OK,

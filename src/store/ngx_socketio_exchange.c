@@ -9,6 +9,7 @@
 
 #include "store/ngx_socketio_exchange.h"
 #include "store/ngx_socketio_session.h"
+#include "store/ngx_socketio_budget.h"
 #include "store/ngx_socketio_slot.h"
 #include "store/ngx_socketio_bytes.h"
 
@@ -41,6 +42,11 @@ ngx_socketio_open(ngx_socketio_zone_t *zone, ngx_socketio_open_t *open,
         goto failed;
     }
 
+    if (open->per_ip && ngx_socketio_address_full_locked(zone, open)) {
+        rc = NGX_DECLINED;
+        goto failed;
+    }
+
     ref = ngx_socketio_alloc_locked(zone, NGX_SOCKETIO_SESSION);
     if (ref == 0) {
         goto failed;
@@ -60,6 +66,12 @@ ngx_socketio_open(ngx_socketio_zone_t *zone, ngx_socketio_open_t *open,
                                  1);
     }
 
+    if (ngx_socketio_budget_add_locked(zone, ref, open, now) != NGX_OK) {
+        ngx_socketio_bytes_free_locked(zone, session->handshake);
+        ngx_socketio_free_locked(zone, ref);
+        goto failed;
+    }
+
     conf.interval = open->interval;
     conf.timeout = open->timeout;
     ngx_socketio_eio_begin(&session->eio, &conf, open->key.revision,
@@ -67,8 +79,8 @@ ngx_socketio_open(ngx_socketio_zone_t *zone, ngx_socketio_open_t *open,
 
     ngx_memcpy(session->sid, open->key.sid, NGX_SOCKETIO_SID);
     session->location = open->key.location;
-    session->interval = (uint32_t) open->interval;
-    session->timeout = (uint32_t) open->timeout;
+    session->interval = (unsigned) open->interval;
+    session->timeout = (unsigned) open->timeout;
     session->deadline = now + open->connect_timeout;
     session->outbox_max = (uint32_t) open->outbox_max;
     session->outbox_max_bytes = (uint32_t) open->outbox_max_bytes;

@@ -19,7 +19,7 @@
 #define _NGX_SOCKETIO_EXCHANGE_H_INCLUDED_
 
 
-#include "store/ngx_socketio_records.h"
+#include "store/ngx_socketio_room.h"
 
 
 /* what a request says of its session; all of it must be true */
@@ -44,6 +44,11 @@ typedef struct {
     size_t                     inbox_max_bytes;
     ngx_str_t                  handshake;   /* JSON members, 4 KB at most */
     ngx_uint_t                 sessions_max; /* of the zone; 0: off */
+    ngx_uint_t                 per_ip;      /* of the address; 0: off */
+    ngx_socketio_name_t        address;
+    ngx_uint_t                 rate;        /* events a minute; 0: off */
+    ngx_uint_t                 burst;
+    size_t                     bytes_rate;  /* a second; 0: off */
     ngx_socketio_peer_t        peer;
     unsigned                   hooked:1;
 } ngx_socketio_open_t;
@@ -81,7 +86,7 @@ typedef struct {
 } ngx_socketio_upgrade_t;
 
 
-/* NGX_OK; NGX_ERROR: zone full; NGX_BUSY: sessions_max */
+/* NGX_OK; NGX_ERROR: zone full; NGX_BUSY: sessions_max; NGX_DECLINED: per_ip */
 ngx_int_t ngx_socketio_open(ngx_socketio_zone_t *zone,
     ngx_socketio_open_t *open, ngx_socketio_id_t *id, uint64_t now);
 

@@ -38,6 +38,7 @@ typedef struct {
                                                that of the emit + 1 */
     ngx_uint_t                 attachments; /* to come */
     ngx_uint_t                 namespaces_max;
+    ngx_msec_t                 timeout;     /* for each attachment; 0: none */
     u_char                     secret[NGX_SOCKETIO_SECRET];
     ngx_socketio_recover_t    *recover;     /* CONNECT; NULL: as a new one */
     /* set for CONNECT */
@@ -70,7 +71,8 @@ ngx_int_t ngx_socketio_incoming(ngx_socketio_zone_t *zone,
  * them, the session has been closed for it.
  */
 ngx_int_t ngx_socketio_incoming_attachment(ngx_socketio_zone_t *zone,
-    ngx_socketio_id_t *id, u_char *p, size_t len, size_t max, uint64_t now);
+    ngx_socketio_id_t *id, u_char *p, size_t len, size_t max,
+    ngx_msec_t timeout, uint64_t now);
 /* DISCONNECT from the client; NGX_OK, NGX_ABORT, NGX_DECLINED */
 ngx_int_t ngx_socketio_incoming_disconnect(ngx_socketio_zone_t *zone,
     ngx_socketio_id_t *id, ngx_socketio_name_t *nsp, uint64_t now);

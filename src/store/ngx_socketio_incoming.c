@@ -27,8 +27,6 @@ static ngx_int_t ngx_socketio_incoming_awaited_locked(
 static ngx_int_t ngx_socketio_incoming_early_locked(
     ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     ngx_socketio_incoming_t *in, ngx_uint_t pending, uint64_t now);
-static void ngx_socketio_heard_locked(ngx_socketio_session_t *session,
-    uint64_t now);
 static ngx_int_t ngx_socketio_inbox_full_locked(
     ngx_socketio_session_t *session, size_t len);
 static ngx_int_t ngx_socketio_incoming_wait_locked(
@@ -43,6 +41,8 @@ static void ngx_socketio_event_complete_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t event);
 static void ngx_socketio_incoming_part_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t part);
+static void ngx_socketio_incoming_lacks_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t session, ngx_msec_t timeout, uint64_t now);
 static void ngx_socketio_incoming_attach_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t event, ngx_socketio_ref_t message, uint32_t len);
 
@@ -88,6 +88,11 @@ ngx_socketio_incoming(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
 
         if (rc == NGX_OK) {
             message = 0;
+
+            if (in->attachments) {
+                ngx_socketio_incoming_lacks_locked(zone, id->ref, in->timeout,
+                                                   now);
+            }
 
         } else {
             zone->sh->stats.full++;
@@ -286,21 +291,6 @@ ngx_socketio_incoming_early_locked(ngx_socketio_zone_t *zone,
 
     return ngx_socketio_fault_locked(zone, id, NGX_SOCKETIO_EIO_EV_BAD_STATE,
                                      now);
-}
-
-
-/* of a websocket its worker knows */
-
-static void
-ngx_socketio_heard_locked(ngx_socketio_session_t *session, uint64_t now)
-{
-    ngx_socketio_eio_conf_t  conf;
-
-    if (session->eio.transport == NGX_SOCKETIO_EIO_POLLING) {
-        conf.interval = session->interval;
-        conf.timeout = session->timeout;
-        ngx_socketio_eio_heard(&session->eio.beat, &conf, now);
-    }
 }
 
 
@@ -535,7 +525,8 @@ ngx_socketio_incoming_part_locked(ngx_socketio_zone_t *zone,
 
 ngx_int_t
 ngx_socketio_incoming_attachment(ngx_socketio_zone_t *zone,
-    ngx_socketio_id_t *id, u_char *p, size_t len, size_t max, uint64_t now)
+    ngx_socketio_id_t *id, u_char *p, size_t len, size_t max,
+    ngx_msec_t timeout, uint64_t now)
 {
     size_t                   kept;
     uint32_t                 size;
@@ -598,7 +589,16 @@ ngx_socketio_incoming_attachment(ngx_socketio_zone_t *zone,
 
     if (++event->got == event->attachments) {
         session->partial = 0;
+
+        if (session->lacking) {
+            session->lacking = 0;
+            session->deadline = 0;
+        }
+
         ngx_socketio_event_complete_locked(zone, partial);
+
+    } else {
+        ngx_socketio_incoming_lacks_locked(zone, id->ref, timeout, now);
     }
 
     ngx_socketio_zone_unlock(zone);
@@ -611,6 +611,32 @@ failed:
     ngx_socketio_zone_unlock(zone);
 
     return rc;
+}
+
+
+/*
+ * Pongs keep a session alive whatever it lacks.  While it has not joined any
+ * namespace that deadline is its end anyway.
+ */
+
+static void
+ngx_socketio_incoming_lacks_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, ngx_msec_t timeout, uint64_t now)
+{
+    ngx_socketio_session_t  *session;
+
+    session = ngx_socketio_rec(zone, ref);
+
+    if (timeout == 0 || (session->deadline && !session->lacking)) {
+        return;
+    }
+
+    session->deadline = now + timeout;
+
+    if (!session->lacking) {
+        session->lacking = 1;
+        ngx_socketio_wheel_set_locked(zone, ref);
+    }
 }
 
 

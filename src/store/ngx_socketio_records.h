@@ -56,6 +56,7 @@ typedef struct {
     uint32_t                   jsonp;       /* see below */
     unsigned                   base64:1;    /* binary as text */
     unsigned                   raw:1;       /* no Socket.IO */
+    unsigned                   limited:1;   /* what it sends is charged */
 } ngx_socketio_peer_t;
 
 /*
@@ -73,16 +74,19 @@ typedef struct {
     u_char                     sid[NGX_SOCKETIO_SID];
 
     ngx_socketio_eio_session_t eio;
-    uint64_t                   deadline;    /* ms: first join, or, when it
-                                               lingers, the end; 0: none */
+    uint64_t                   deadline;    /* ms: first join; what a packet
+                                               lacks; or, when it lingers, the
+                                               end; 0: none */
     uint64_t                   from_seq;    /* a websocket ignores older */
 
     ngx_socketio_ref_t         hash_next;
     uint32_t                   location;    /* stable over reloads */
-    uint32_t                   interval;    /* ms, as at the handshake */
-    uint32_t                   timeout;
     uint32_t                   jsonp;       /* see ngx_socketio_peer_t */
+    ngx_socketio_ref_t         budget;      /* 0: none */
 
+    /* as at the handshake; a day has less than 2^27 ms */
+
+    unsigned                   interval:27;
     unsigned                   hooked:1;    /* a backend hears of it */
     unsigned                   stuffed:1;   /* somebody waits for room in the
                                                inbox */
@@ -90,7 +94,11 @@ typedef struct {
                                                yet */
     unsigned                   kicked:1;    /* the server ended a socket */
     unsigned                   raw:1;       /* Engine.IO without Socket.IO */
+
+    unsigned                   timeout:27;
     unsigned                   base64:1;    /* polling peer takes no binary */
+    unsigned                   limited:1;   /* its budget has a rate */
+    unsigned                   lacking:1;   /* "deadline" is the partial's */
 
     ngx_socketio_ref_t         wheel_next;
     ngx_socketio_ref_t         wheel_prev;
@@ -364,6 +372,47 @@ typedef struct {
     uint16_t                   nexcept;     /* behind those */
     ngx_socketio_id_t          words[NGX_SOCKETIO_LOG_WORDS];
 } ngx_socketio_log_t;
+
+
+/*
+ * An address that sessions come from, while there are any: as many as budgets
+ * name it, which n is a cache of.  IPv4 is 4 bytes, IPv6 a /64; of unix
+ * sockets there is one, without any.
+ */
+
+#define NGX_SOCKETIO_ADDRESS_MAX     8
+
+typedef struct {
+    ngx_socketio_rec_t         rec;
+    ngx_socketio_ref_t         hash_next;
+    uint32_t                   hash;
+    uint32_t                   n;
+    uint8_t                    len;
+    u_char                     address[NGX_SOCKETIO_ADDRESS_MAX];
+} ngx_socketio_address_t;
+
+
+/*
+ * What a session may use, as at its handshake: its place among those of its
+ * address, and two token buckets.  One event is NGX_SOCKETIO_BUDGET_EVENT, so
+ * that "rate" is added each ms; one byte NGX_SOCKETIO_BUDGET_BYTE, likewise.
+ */
+
+#define NGX_SOCKETIO_BUDGET_EVENT    60000
+#define NGX_SOCKETIO_BUDGET_BYTE     1000
+
+typedef struct {
+    ngx_socketio_rec_t         rec;
+    ngx_socketio_ref_t         session;
+    ngx_socketio_ref_t         address;     /* 0: not counted */
+    uint64_t                   at;          /* ms: when there were... */
+    int64_t                    events;
+    int64_t                    bytes;       /* below 0: a debt */
+    uint32_t                   rate;        /* events a minute; 0: off */
+    uint32_t                   burst;       /* events */
+    uint32_t                   bytes_rate;  /* a second; 0: off */
+    uint32_t                   paused;      /* it has been told to wait */
+} ngx_socketio_budget_t;
 
 
 struct ngx_socketio_slot_s {

@@ -342,7 +342,7 @@ ngx_socketio_recover_locked(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
 
     ngx_socketio_socket_become_locked(zone, socket,
                                       NGX_SOCKETIO_SOCKET_CONNECTED);
-    session->deadline = 0;
+    ngx_socketio_joined_locked(session);
 
     ngx_socketio_recover_give_locked(zone, id->ref, ref, missed.after, answer,
                                      now);

@@ -6,6 +6,7 @@
 
 #include "store/ngx_socketio_session.h"
 #include "store/ngx_socketio_ack.h"
+#include "store/ngx_socketio_budget.h"
 #include "store/ngx_socketio_slot.h"
 #include "store/ngx_socketio_bytes.h"
 
@@ -222,11 +223,39 @@ ngx_socketio_session_ended_locked(ngx_socketio_zone_t *zone,
         session->partial = 0;
     }
 
+    session->lacking = 0;
+
     for (ref = session->sockets; ref; ref = next) {
         socket = ngx_socketio_rec(zone, ref);
         next = socket->next;
         ngx_socketio_socket_end_locked(zone, ref, session->eio.reason, now);
     }
+}
+
+
+void
+ngx_socketio_heard_locked(ngx_socketio_session_t *session, uint64_t now)
+{
+    ngx_socketio_eio_conf_t  conf;
+
+    if (session->eio.transport == NGX_SOCKETIO_EIO_POLLING) {
+        conf.interval = session->interval;
+        conf.timeout = session->timeout;
+        ngx_socketio_eio_heard(&session->eio.beat, &conf, now);
+    }
+}
+
+
+void
+ngx_socketio_joined_locked(ngx_socketio_session_t *session)
+{
+    if (session->partial) {
+        /* one of revision 3 may have begun with a packet that lacks some */
+        session->lacking = 1;
+        return;
+    }
+
+    session->deadline = 0;
 }
 
 
@@ -271,6 +300,7 @@ ngx_socketio_session_release_locked(ngx_socketio_zone_t *zone,
                                    &session->outbox_tail);
     ngx_socketio_outbox_emptied_locked(zone, session);
     ngx_socketio_bytes_free_locked(zone, session->handshake);
+    ngx_socketio_budget_free_locked(zone, session->budget);
     ngx_socketio_free_locked(zone, ref);
 }
 
@@ -613,4 +643,5 @@ ngx_socketio_peer_locked(ngx_socketio_session_t *session,
     peer->jsonp = session->jsonp;
     peer->base64 = session->base64;
     peer->raw = session->raw;
+    peer->limited = session->limited;
 }

@@ -25,6 +25,11 @@ ngx_socketio_session_t *ngx_socketio_sid_find_locked(
 void ngx_socketio_sid_add_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session);
 
+/* a packet came; of a websocket its worker knows */
+void ngx_socketio_heard_locked(ngx_socketio_session_t *session, uint64_t now);
+/* the first namespace: this deadline is met */
+void ngx_socketio_joined_locked(ngx_socketio_session_t *session);
+
 void ngx_socketio_peer_locked(ngx_socketio_session_t *session,
     ngx_socketio_peer_t *peer);
 

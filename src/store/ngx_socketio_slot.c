@@ -582,6 +582,10 @@ ngx_socketio_bury_session_locked(ngx_socketio_zone_t *zone, ngx_uint_t n,
             continue;
         }
 
+        if (i == NGX_SOCKETIO_CONN_WS && zone->slots[n].websockets) {
+            zone->slots[n].websockets--;
+        }
+
         ngx_socketio_session_step_locked(zone, ref, events[i], now);
     }
 

@@ -274,7 +274,13 @@ ngx_socketio_wheel_look_locked(ngx_socketio_zone_t *zone,
         over = (grace == 0);
     }
 
-    if (over) {
+    if (over && session->lacking) {
+        ngx_socketio_tally(zone, NGX_SOCKETIO_N_UNFINISHED, 1);
+
+        ngx_socketio_session_step_locked(zone, ref,
+                                         NGX_SOCKETIO_EIO_EV_BAD_PACKET, now);
+
+    } else if (over) {
 
         /* never joined a namespace, or never came for its close packet */
 

@@ -36,6 +36,8 @@ uint16_t  ngx_socketio_record_sizes[NGX_SOCKETIO_TYPES] = {
     sizeof(ngx_socketio_keyed_t),
     sizeof(ngx_socketio_pass_t),
     sizeof(ngx_socketio_log_t),
+    sizeof(ngx_socketio_address_t),
+    sizeof(ngx_socketio_budget_t),
     64, 128, 256, 512, 1024, 2048, 4096
 };
 
@@ -103,6 +105,9 @@ ngx_socketio_zone_layout(ngx_socketio_zone_t *zone, size_t size)
     zone->keys = (ngx_socketio_ref_t *) p;
     p += sh->nbuckets * sizeof(ngx_socketio_ref_t);
 
+    zone->addresses = (ngx_socketio_ref_t *) p;
+    p += sh->nbuckets * sizeof(ngx_socketio_ref_t);
+
     p = ngx_align_ptr(p, 64);
     zone->table = (ngx_socketio_page_t *) p;
 
@@ -159,7 +164,7 @@ ngx_socketio_zone_create(ngx_socketio_zone_t *zone, ngx_uint_t nslots)
     }
 
     if (size < nslots * (sizeof(ngx_socketio_slot_t) + NGX_SOCKETIO_COUNTERS)
-               + 3 * sh->nbuckets * sizeof(ngx_socketio_ref_t)
+               + 4 * sh->nbuckets * sizeof(ngx_socketio_ref_t)
                + 32 * NGX_SOCKETIO_PAGE)
     {
         ngx_log_error(NGX_LOG_EMERG, zone->shm_zone->shm.log, 0,
@@ -200,6 +205,7 @@ ngx_socketio_zone_empty_locked(ngx_socketio_zone_t *zone)
     ngx_memzero(zone->sids, sh->nbuckets * sizeof(ngx_socketio_ref_t));
     ngx_memzero(zone->rooms, sh->nbuckets * sizeof(ngx_socketio_ref_t));
     ngx_memzero(zone->keys, sh->nbuckets * sizeof(ngx_socketio_ref_t));
+    ngx_memzero(zone->addresses, sh->nbuckets * sizeof(ngx_socketio_ref_t));
     ngx_memzero(zone->table, sh->npages * sizeof(ngx_socketio_page_t));
     ngx_memzero(sh->partial, sizeof(sh->partial));
     ngx_memzero(sh->nfree, sizeof(sh->nfree));

@@ -62,6 +62,8 @@ typedef enum {
     NGX_SOCKETIO_KEY,
     NGX_SOCKETIO_PASS,
     NGX_SOCKETIO_LOG,
+    NGX_SOCKETIO_ADDRESS,
+    NGX_SOCKETIO_BUDGET,
     NGX_SOCKETIO_BYTES,                     /* 7 sizes: 64, 128 ... 4096 */
     NGX_SOCKETIO_TYPES = NGX_SOCKETIO_BYTES + 7
 } ngx_socketio_type_e;
@@ -201,6 +203,7 @@ struct ngx_socketio_zone_s {                /* private to a process */
     ngx_socketio_ref_t        *sids;
     ngx_socketio_ref_t        *rooms;
     ngx_socketio_ref_t        *keys;
+    ngx_socketio_ref_t        *addresses;
     ngx_socketio_page_t       *table;
     u_char                    *pages;
 

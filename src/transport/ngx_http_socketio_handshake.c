@@ -26,6 +26,8 @@ static ngx_uint_t ngx_http_socketio_upgrading(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_socketio_origin_valid(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_socketio_is_preflight(ngx_http_request_t *r);
 static ngx_int_t ngx_http_socketio_preflight(ngx_http_request_t *r);
+static void ngx_http_socketio_address(ngx_http_request_t *r,
+    ngx_socketio_name_t *name);
 
 
 ngx_int_t
@@ -118,8 +120,8 @@ ngx_http_socketio_admit(ngx_http_request_t *r,
     zone = conf->shm_zone->data;
 
     if (ngx_socketio_worker_ready(zone) != NGX_OK) {
-        ngx_http_socketio_unopened(r, zone, NGX_SOCKETIO_N_REFUSED_SLOT);
-        return ngx_http_socketio_empty(r, NGX_HTTP_SERVICE_UNAVAILABLE);
+        return ngx_http_socketio_unopened(r, zone,
+                                          NGX_SOCKETIO_N_REFUSED_SLOT);
     }
 
     if (req->has_sid) {
@@ -387,9 +389,64 @@ ngx_http_socketio_handshake(ngx_http_request_t *r,
     open->inbox_max = conf->queue_events;
     open->inbox_max_bytes = conf->queue_bytes;
     open->sessions_max = conf->max_sessions;
+    open->rate = conf->rate;
+    open->burst = conf->burst ? conf->burst : ngx_max(conf->rate / 60, 1);
+    open->bytes_rate = conf->bytes_rate;
+    open->per_ip = conf->max_per_ip;
+
+    if (open->per_ip) {
+        ngx_http_socketio_address(r, &open->address);
+    }
+
     open->hooked = (conf->hooks != NULL);
 
     return NGX_OK;
+}
+
+
+/*
+ * Whom sessions are counted for: $remote_addr, which ngx_http_realip_module
+ * may have set.  Of IPv6 the first 64 bits: who has one address has them all.
+ */
+
+static void
+ngx_http_socketio_address(ngx_http_request_t *r, ngx_socketio_name_t *name)
+{
+    ngx_str_t             address;
+    struct sockaddr_in   *sin;
+#if (NGX_HAVE_INET6)
+    struct sockaddr_in6  *sin6;
+#endif
+
+    ngx_str_null(&address);
+
+    switch (r->connection->sockaddr->sa_family) {
+
+#if (NGX_HAVE_INET6)
+    case AF_INET6:
+        sin6 = (struct sockaddr_in6 *) r->connection->sockaddr;
+        address.data = sin6->sin6_addr.s6_addr;
+        address.len = NGX_SOCKETIO_ADDRESS_MAX;
+
+        if (IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)) {
+            address.data += 12;
+            address.len = 4;
+        }
+
+        break;
+#endif
+
+    case AF_INET:
+        sin = (struct sockaddr_in *) r->connection->sockaddr;
+        address.data = (u_char *) &sin->sin_addr;
+        address.len = 4;
+        break;
+
+    default: /* AF_UNIX: all of them are one */
+        break;
+    }
+
+    ngx_socketio_name_set(name, &address);
 }
 
 

@@ -114,10 +114,7 @@ ngx_http_socketio_polling_open(ngx_http_request_t *r,
     }
 
     if (rc != NGX_OK) {
-        ngx_http_socketio_unopened(r, zone, (rc == NGX_BUSY)
-                                            ? NGX_SOCKETIO_N_REFUSED_LIMIT
-                                            : NGX_SOCKETIO_N_REFUSED_FULL);
-        return ngx_http_socketio_empty(r, NGX_HTTP_SERVICE_UNAVAILABLE);
+        return ngx_http_socketio_unopened(r, zone, ngx_http_socketio_why(rc));
     }
 
     rc = ngx_http_socketio_polling_opened(r, conf, &packet.sid, out);

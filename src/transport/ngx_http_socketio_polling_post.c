@@ -35,6 +35,7 @@ typedef struct {
     unsigned                     noted:1;   /* by the session */
     unsigned                     reading:1;
     unsigned                     held:1;
+    unsigned                     paid:1;    /* for the next packet */
 } ngx_http_socketio_post_t;
 
 
@@ -49,7 +50,7 @@ static ngx_int_t ngx_http_socketio_post_packets(
 static ngx_int_t ngx_http_socketio_post_next(ngx_http_socketio_post_t *post,
     u_char **next, ngx_socketio_eio3_packet_t *pkt);
 static void ngx_http_socketio_post_hold(ngx_http_socketio_post_t *post,
-    ngx_uint_t yield);
+    ngx_msec_t wait);
 static ngx_int_t ngx_http_socketio_post_answer(ngx_http_socketio_post_t *post);
 static void ngx_http_socketio_post_part(ngx_http_socketio_post_t *post,
     ngx_socketio_eio_event_e event);
@@ -57,6 +58,7 @@ static void ngx_http_socketio_post_resume(ngx_http_socketio_post_t *post);
 static void ngx_http_socketio_post_look(ngx_socketio_local_t *local);
 static void ngx_http_socketio_post_drop(ngx_socketio_local_t *local);
 static void ngx_http_socketio_post_timer(ngx_event_t *ev);
+static void ngx_http_socketio_post_late(ngx_http_socketio_post_t *post);
 static void ngx_http_socketio_post_cleanup(void *data);
 
 
@@ -224,8 +226,15 @@ ngx_http_socketio_post_accept(ngx_http_socketio_post_t *post)
 static void
 ngx_http_socketio_post_handler(ngx_http_request_t *r)
 {
+    ngx_http_socketio_ctx_t   *ctx;
+    ngx_http_socketio_post_t  *post;
+
     if (r->reading_body) {
+        ctx = ngx_http_get_module_ctx(r, ngx_http_socketio_module);
+        post = ctx->data;
+
         r->read_event_handler = ngx_http_socketio_post_read;
+        ngx_add_timer(&post->timer, post->client.conf->message_timeout);
     }
 
     ngx_http_socketio_post_read(r);
@@ -250,6 +259,10 @@ ngx_http_socketio_post_read(ngx_http_request_t *r)
 
     if (rc == NGX_OK) {
         post->reading = 0;
+
+        if (post->timer.timer_set) {
+            ngx_del_timer(&post->timer);
+        }
 
         rc = ngx_http_socketio_post_body(post);
 
@@ -318,6 +331,7 @@ ngx_http_socketio_post_packets(ngx_http_socketio_post_t *post)
     u_char                      *next;
     ngx_int_t                    rc;
     ngx_uint_t                   n;
+    ngx_msec_t                   wait;
     ngx_socketio_eio3_packet_t   pkt;
 
     post->held = 0;
@@ -325,7 +339,7 @@ ngx_http_socketio_post_packets(ngx_http_socketio_post_t *post)
     for (n = 0; /* void */ ; n++) {
 
         if (n == NGX_HTTP_SOCKETIO_POST_BURST) {
-            ngx_http_socketio_post_hold(post, 1);
+            ngx_http_socketio_post_hold(post, 0);
             return NGX_AGAIN;
         }
 
@@ -347,13 +361,24 @@ ngx_http_socketio_post_packets(ngx_http_socketio_post_t *post)
             break;
         }
 
+        if (!post->paid
+            && ngx_http_socketio_client_pay(&post->client, pkt.len, &wait)
+               == NGX_AGAIN)
+        {
+            ngx_http_socketio_post_hold(post, ngx_min(wait,
+                                              NGX_HTTP_SOCKETIO_POST_RETRY));
+            return NGX_AGAIN;
+        }
+
+        post->paid = 1;
+
         rc = pkt.raw ? ngx_http_socketio_client_typed(&post->client, pkt.data,
                                                       pkt.len)
                      : ngx_http_socketio_client_text(&post->client, pkt.data,
                                                      pkt.data + pkt.len);
 
         if (rc == NGX_AGAIN) {
-            ngx_http_socketio_post_hold(post, 0);
+            ngx_http_socketio_post_hold(post, NGX_HTTP_SOCKETIO_POST_RETRY);
             return NGX_AGAIN;
         }
 
@@ -365,6 +390,7 @@ ngx_http_socketio_post_packets(ngx_http_socketio_post_t *post)
         }
 
         post->body.pos = next;
+        post->paid = 0;
     }
 
     return ngx_http_socketio_post_answer(post);
@@ -404,8 +430,10 @@ ngx_http_socketio_post_next(ngx_http_socketio_post_t *post, u_char **next,
 }
 
 
+/* wait: in ms; 0: until others have had their turn */
+
 static void
-ngx_http_socketio_post_hold(ngx_http_socketio_post_t *post, ngx_uint_t yield)
+ngx_http_socketio_post_hold(ngx_http_socketio_post_t *post, ngx_msec_t wait)
 {
     ngx_http_request_t  *r;
 
@@ -416,12 +444,12 @@ ngx_http_socketio_post_hold(ngx_http_socketio_post_t *post, ngx_uint_t yield)
     r->read_event_handler = ngx_http_test_reading;
     r->write_event_handler = ngx_http_request_empty_handler;
 
-    if (yield) {
+    if (wait == 0) {
         ngx_post_event(&post->timer, &ngx_posted_next_events);
         return;
     }
 
-    ngx_add_timer(&post->timer, NGX_HTTP_SOCKETIO_POST_RETRY);
+    ngx_add_timer(&post->timer, wait);
 }
 
 
@@ -580,7 +608,36 @@ ngx_http_socketio_post_timer(ngx_event_t *ev)
 
     if (post->held) {
         ngx_http_socketio_post_resume(post);
+
+    } else if (post->reading) {
+        ngx_http_socketio_post_late(post);
     }
+}
+
+
+/* client_body_timeout is from one read to the next, and never ends so */
+
+static void
+ngx_http_socketio_post_late(ngx_http_socketio_post_t *post)
+{
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = post->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                  "client timed out: its POST is longer on its way than "
+                  "\"socketio_message_timeout\"");
+
+    ngx_socketio_tally(post->local.zone, NGX_SOCKETIO_N_UNFINISHED, 1);
+
+    c->timedout = 1;
+
+    ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
+    ngx_http_run_posted_requests(c);
 }
 
 

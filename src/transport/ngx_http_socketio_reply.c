@@ -13,8 +13,12 @@
 /* bytes of a client's value that are worth a place in the log */
 #define NGX_HTTP_SOCKETIO_SENT  64
 
+/* s: it will take long, but nobody knows how long */
+#define NGX_HTTP_SOCKETIO_RETRY  "10"
+
 
 static ngx_int_t ngx_http_socketio_discard(ngx_http_request_t *r);
+static ngx_int_t ngx_http_socketio_too_many(ngx_http_request_t *r);
 static ngx_int_t ngx_http_socketio_plain(ngx_http_request_t *r,
     ngx_uint_t code);
 static ngx_int_t ngx_http_socketio_refused(ngx_http_request_t *r,
@@ -219,6 +223,52 @@ ngx_http_socketio_error(ngx_http_request_t *r, ngx_uint_t code, char *context)
 }
 
 
+/*
+ * Code 4 with words of its own, as what "allowRequest" of Node's server says.
+ * Not 503: it is this client, and balancers would think that it is the server.
+ */
+
+static ngx_int_t
+ngx_http_socketio_too_many(ngx_http_request_t *r)
+{
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    ngx_str_t     type, value;
+    ngx_chain_t   out;
+
+    static ngx_str_t  json = ngx_string("{\"code\":4,"
+                                        "\"message\":\"Too many sessions\"}");
+
+    rc = ngx_http_socketio_discard(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ngx_str_set(&value, NGX_HTTP_SOCKETIO_RETRY);
+
+    b = ngx_calloc_buf(r->pool);
+
+    if (b == NULL
+        || ngx_http_socketio_add_header(r, "Retry-After", &value) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    b->memory = 1;
+    b->pos = json.data;
+    b->last = json.data + json.len;
+
+    out.buf = b;
+    out.next = NULL;
+
+    ngx_str_set(&type, "application/json");
+
+    return ngx_http_socketio_reply(r, NGX_HTTP_TOO_MANY_REQUESTS, &type,
+                                   type.len, &out);
+}
+
+
 /* what "ws" in Node writes to a websocket that it refuses (engine.io, 3) */
 
 static ngx_int_t
@@ -318,7 +368,7 @@ ngx_http_socketio_refused(ngx_http_request_t *r, ngx_uint_t code,
 }
 
 
-void
+ngx_int_t
 ngx_http_socketio_unopened(ngx_http_request_t *r, ngx_socketio_zone_t *zone,
     ngx_uint_t why)
 {
@@ -327,7 +377,8 @@ ngx_http_socketio_unopened(ngx_http_request_t *r, ngx_socketio_zone_t *zone,
     static ngx_str_t  errors[] = {
         ngx_string("socketio_limits sessions"),
         ngx_string("zone is full"),
-        ngx_string("no slot")
+        ngx_string("no slot"),
+        ngx_string("socketio_limits per_ip")
     };
 
     ngx_socketio_tally(zone, why, 1);
@@ -345,6 +396,11 @@ ngx_http_socketio_unopened(ngx_http_request_t *r, ngx_socketio_zone_t *zone,
                       "socketio refused: \"socketio_limits sessions\"");
         break;
 
+    case NGX_SOCKETIO_N_REFUSED_ADDRESS:
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "socketio refused: \"socketio_limits per_ip\"");
+        return ngx_http_socketio_too_many(r);
+
     case NGX_SOCKETIO_N_REFUSED_FULL:
         ngx_socketio_zone_full(zone, r->connection->log, "a session");
         break;
@@ -353,6 +409,25 @@ ngx_http_socketio_unopened(ngx_http_request_t *r, ngx_socketio_zone_t *zone,
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                       "socketio: this worker has no slot in zone \"%V\" yet",
                       &zone->shm_zone->shm.name);
+    }
+
+    return ngx_http_socketio_empty(r, NGX_HTTP_SERVICE_UNAVAILABLE);
+}
+
+
+ngx_uint_t
+ngx_http_socketio_why(ngx_int_t rc)
+{
+    switch (rc) {
+
+    case NGX_BUSY:
+        return NGX_SOCKETIO_N_REFUSED_LIMIT;
+
+    case NGX_DECLINED:
+        return NGX_SOCKETIO_N_REFUSED_ADDRESS;
+
+    default: /* NGX_ERROR */
+        return NGX_SOCKETIO_N_REFUSED_FULL;
     }
 }
 

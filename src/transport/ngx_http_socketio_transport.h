@@ -80,9 +80,11 @@ ngx_int_t ngx_http_socketio_error(ngx_http_request_t *r, ngx_uint_t code,
 /* an empty answer with this status; 503 has a Retry-After */
 ngx_int_t ngx_http_socketio_empty(ngx_http_request_t *r, ngx_uint_t status);
 
-/* no session, for want of something here: NGX_SOCKETIO_N_REFUSED_... */
-void ngx_http_socketio_unopened(ngx_http_request_t *r,
+/* no session: the answer to NGX_SOCKETIO_N_REFUSED_..., counted and logged */
+ngx_int_t ngx_http_socketio_unopened(ngx_http_request_t *r,
     ngx_socketio_zone_t *zone, ngx_uint_t why);
+/* the same of a code of ngx_socketio_open() */
+ngx_uint_t ngx_http_socketio_why(ngx_int_t rc);
 
 /*
  * A request refused because of its session: rc is the store's, which says

@@ -35,7 +35,8 @@ static ngx_int_t ngx_http_socketio_ws_header(ngx_http_request_t *r,
 static ngx_http_socketio_ws_t *ngx_http_socketio_ws_create(
     ngx_http_request_t *r, ngx_http_socketio_loc_conf_t *conf);
 static ngx_int_t ngx_http_socketio_ws_open(ngx_http_request_t *r,
-    ngx_http_socketio_ws_t *ws, ngx_http_socketio_request_t *req);
+    ngx_http_socketio_ws_t *ws, ngx_http_socketio_request_t *req,
+    ngx_uint_t *why);
 static ngx_int_t ngx_http_socketio_ws_join(ngx_http_socketio_ws_t *ws,
     ngx_socketio_key_t *key);
 static ngx_int_t ngx_http_socketio_ws_respond(ngx_http_request_t *r,
@@ -55,6 +56,7 @@ ngx_http_socketio_websocket(ngx_http_request_t *r,
 {
     char                           *context;
     ngx_int_t                       rc;
+    ngx_uint_t                      why;
     ngx_str_t                       key, extension;
     ngx_http_socketio_ws_t         *ws;
     ngx_http_socketio_ws_detach_t  *d;
@@ -103,7 +105,7 @@ ngx_http_socketio_websocket(ngx_http_request_t *r,
     ws->base64 = req->peer.base64;
 
     rc = req->has_sid ? ngx_http_socketio_ws_join(ws, &req->key)
-                      : ngx_http_socketio_ws_open(r, ws, req);
+                      : ngx_http_socketio_ws_open(r, ws, req, &why);
 
     switch (rc) {
 
@@ -115,7 +117,7 @@ ngx_http_socketio_websocket(ngx_http_request_t *r,
         return ngx_http_socketio_unfit(r, rc, NULL);
 
     case NGX_BUSY:
-        return ngx_http_socketio_empty(r, NGX_HTTP_SERVICE_UNAVAILABLE);
+        return ngx_http_socketio_unopened(r, ws->local.zone, why);
 
     default:
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -241,11 +243,11 @@ ngx_http_socketio_ws_create(ngx_http_request_t *r,
 }
 
 
-/* NGX_OK; NGX_BUSY: not now; NGX_ERROR */
+/* NGX_OK; NGX_BUSY: *why is why not now; NGX_ERROR */
 
 static ngx_int_t
 ngx_http_socketio_ws_open(ngx_http_request_t *r, ngx_http_socketio_ws_t *ws,
-    ngx_http_socketio_request_t *req)
+    ngx_http_socketio_request_t *req, ngx_uint_t *why)
 {
     u_char                       sid[NGX_SOCKETIO_SID_TEXT];
     u_char                       text[NGX_HTTP_SOCKETIO_WS_OPEN];
@@ -267,15 +269,14 @@ ngx_http_socketio_ws_open(ngx_http_request_t *r, ngx_http_socketio_ws_t *ws,
     rc = ngx_socketio_open(ws->local.zone, &open, &ws->local.session, now);
 
     if (rc != NGX_OK) {
-        ngx_http_socketio_unopened(r, ws->local.zone, (rc == NGX_BUSY)
-                                            ? NGX_SOCKETIO_N_REFUSED_LIMIT
-                                            : NGX_SOCKETIO_N_REFUSED_FULL);
+        *why = ngx_http_socketio_why(rc);
         return NGX_BUSY;
     }
 
     ws->noted = 1;
     ws->established = 1;
     ws->raw = open.peer.raw;
+    ws->limited = (open.rate != 0 || open.bytes_rate != 0);
 
     conf.interval = open.interval;
     conf.timeout = open.timeout;
@@ -299,8 +300,7 @@ ngx_http_socketio_ws_open(ngx_http_request_t *r, ngx_http_socketio_ws_t *ws,
     ngx_http_socketio_ws_client(ws, &client);
 
     if (ngx_http_socketio_client_open(&client) != NGX_OK) {
-        ngx_http_socketio_unopened(r, ws->local.zone,
-                                   NGX_SOCKETIO_N_REFUSED_FULL);
+        *why = NGX_SOCKETIO_N_REFUSED_FULL;
         return NGX_BUSY;
     }
 

@@ -26,6 +26,7 @@
 #define NGX_HTTP_SOCKETIO_WS_CLOSING    5000    /* for the Close handshake */
 #define NGX_HTTP_SOCKETIO_WS_RETRY      500     /* of a held message */
 #define NGX_HTTP_SOCKETIO_WS_FRAGMENTS  1024
+#define NGX_HTTP_SOCKETIO_WS_OVERHEAD   64      /* bytes a frame is charged */
 
 
 typedef struct ngx_http_socketio_ws_out_s  ngx_http_socketio_ws_out_t;
@@ -59,6 +60,12 @@ typedef struct {
     size_t                          size;
     ngx_uint_t                      opcode;
     unsigned                        held:1;
+    unsigned                        pinged:1;   /* it is the ping that is */
+    unsigned                        pong:1;     /* ... or a pong */
+    size_t                          cost;       /* bytes to be paid for it */
+    uint64_t                        until;      /* ms: not before */
+    uint64_t                        due;        /* ms: the end of what is
+                                                   incomplete; 0: nothing */
 
     /* what was read behind it and is not parsed yet */
     u_char                         *rest;
@@ -106,6 +113,7 @@ typedef struct {
     unsigned                        away:1;     /* Close 1001 is queued, what
                                                    the peer sends before its
                                                    own is still taken */
+    unsigned                        limited:1;  /* what it sends is charged */
     unsigned                        reason:8;   /* for the access log */
 
     /* of a worker that shuts down; NULL: it stays */
@@ -174,6 +182,12 @@ void ngx_http_socketio_ws_fail(ngx_http_socketio_ws_t *ws,
 ngx_int_t ngx_http_socketio_ws_data(ngx_http_socketio_ws_t *ws,
     ngx_socketio_ws_event_t *ev, size_t *inflated);
 void ngx_http_socketio_ws_data_free(ngx_http_socketio_ws_in_t *in);
+
+/*
+ * Before a message or ping of so many bytes is handed on, 0: it has been paid
+ * for.  NGX_OK; NGX_AGAIN: hold it, ws->in says until when.
+ */
+ngx_int_t ngx_http_socketio_ws_pay(ngx_http_socketio_ws_t *ws, size_t cost);
 
 /* the client whose packets come on it */
 void ngx_http_socketio_ws_client(ngx_http_socketio_ws_t *ws,

@@ -15,7 +15,7 @@
 
 
 static ngx_int_t ngx_http_socketio_ws_whole(ngx_http_socketio_ws_t *ws,
-    ngx_uint_t opcode, u_char *p, size_t len);
+    ngx_uint_t opcode, u_char *p, size_t len, size_t cost);
 static ngx_int_t ngx_http_socketio_ws_base64(ngx_http_socketio_ws_t *ws,
     u_char **text, size_t *len);
 static ngx_int_t ngx_http_socketio_ws_hold(ngx_http_socketio_ws_t *ws,
@@ -66,7 +66,9 @@ ngx_http_socketio_ws_data(ngx_http_socketio_ws_t *ws,
 
     if (rc == NGX_OK) {
         rc = ngx_http_socketio_ws_whole(ws, ev->opcode, message.data,
-                                        message.len);
+                               message.len,
+                               message.len + ev->fragments
+                                             * NGX_HTTP_SOCKETIO_WS_OVERHEAD);
 
     } else if (rc == NGX_DECLINED) {
         ngx_http_socketio_ws_fail(ws, ev);
@@ -87,7 +89,7 @@ ngx_http_socketio_ws_data(ngx_http_socketio_ws_t *ws,
 
 static ngx_int_t
 ngx_http_socketio_ws_whole(ngx_http_socketio_ws_t *ws, ngx_uint_t opcode,
-    u_char *p, size_t len)
+    u_char *p, size_t len, size_t cost)
 {
     ws->packets_in++;
     ws->bytes_in += len;
@@ -101,7 +103,9 @@ ngx_http_socketio_ws_whole(ngx_http_socketio_ws_t *ws, ngx_uint_t opcode,
         opcode = NGX_SOCKETIO_WS_BINARY;
     }
 
-    if (ngx_http_socketio_ws_packet(ws, opcode, p, len) == NGX_AGAIN) {
+    if (ngx_http_socketio_ws_pay(ws, cost) == NGX_AGAIN
+        || ngx_http_socketio_ws_packet(ws, opcode, p, len) == NGX_AGAIN)
+    {
         return ngx_http_socketio_ws_hold(ws, opcode, p, len);
     }
 

@@ -15,6 +15,8 @@
 
 static void ngx_http_socketio_ws_shutdown(ngx_http_socketio_ws_t *ws);
 static void ngx_http_socketio_ws_time(ngx_http_socketio_ws_t *ws);
+static ngx_uint_t ngx_http_socketio_ws_late(ngx_http_socketio_ws_t *ws,
+    uint64_t now);
 static void ngx_http_socketio_ws_beat(ngx_http_socketio_ws_t *ws);
 static void ngx_http_socketio_ws_arm(ngx_http_socketio_ws_t *ws);
 static ngx_uint_t ngx_http_socketio_ws_over(ngx_http_socketio_ws_t *ws);
@@ -144,6 +146,10 @@ ngx_http_socketio_ws_time(ngx_http_socketio_ws_t *ws)
 
     now = ngx_http_socketio_ws_now();
 
+    if (ngx_http_socketio_ws_late(ws, now)) {
+        return;
+    }
+
     if (!ws->closing && !ws->finish && !ws->away && ws->established) {
         ngx_http_socketio_ws_beat(ws);
 
@@ -161,6 +167,41 @@ ngx_http_socketio_ws_time(ngx_http_socketio_ws_t *ws)
     if (ws->in && ws->in->held) {
         ngx_http_socketio_ws_resume(ws);
     }
+}
+
+
+/* 1: a message, or a frame, has begun and not ended: it is being closed */
+
+static ngx_uint_t
+ngx_http_socketio_ws_late(ngx_http_socketio_ws_t *ws, uint64_t now)
+{
+    uint64_t  grace;
+
+    if (ws->in == NULL || ws->in->due == 0 || now < ws->in->due
+        || ws->closing || ws->finish || ws->away)
+    {
+        return 0;
+    }
+
+    grace = ngx_socketio_eio_grace(ws->in->due, now,
+                                   ws->conf->message_timeout);
+    if (grace) {
+        ws->in->due = now + grace;
+        return 0;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, ws->connection->log, NGX_ETIMEDOUT,
+                  "client timed out: its message is longer on its way than "
+                  "\"socketio_message_timeout\"");
+
+    ngx_socketio_tally(ws->local.zone, NGX_SOCKETIO_N_UNFINISHED, 1);
+
+    ngx_http_socketio_ws_close(ws, NGX_SOCKETIO_WS_CLOSE_POLICY,
+                               ws->established
+                               ? NGX_SOCKETIO_EIO_EV_WS_ERROR
+                               : NGX_SOCKETIO_EIO_EV_PROBE_LOST);
+
+    return 1;
 }
 
 
@@ -318,7 +359,14 @@ ngx_http_socketio_ws_arm(ngx_http_socketio_ws_t *ws)
     at = ws->beat.at;
 
     if (ws->in && ws->in->held) {
-        at = ngx_min(at, now + NGX_HTTP_SOCKETIO_WS_RETRY);
+        at = ngx_min(at, ws->in->cost ? ws->in->until
+                                      : now + NGX_HTTP_SOCKETIO_WS_RETRY);
+    }
+
+    if (ws->in && ws->in->due
+        && !ws->closing && !ws->finish && !ws->away)
+    {
+        at = ngx_min(at, ws->in->due);
     }
 
     if (rev->timer_set) {

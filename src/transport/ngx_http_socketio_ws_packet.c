@@ -153,6 +153,42 @@ ngx_http_socketio_ws_client(ngx_http_socketio_ws_t *ws,
     client->log = ws->connection->log;
     client->peer.revision = ws->beat.revision;
     client->peer.raw = ws->raw;
+    client->peer.limited = ws->limited;
+}
+
+
+ngx_int_t
+ngx_http_socketio_ws_pay(ngx_http_socketio_ws_t *ws, size_t cost)
+{
+    ngx_msec_t                  wait;
+    ngx_http_socketio_ws_in_t  *in;
+    ngx_http_socketio_client_t  client;
+
+    if (!ws->limited || cost == 0
+        || ws->closing || ws->finish || ws->away)
+    {
+        return NGX_OK;
+    }
+
+    ngx_http_socketio_ws_client(ws, &client);
+
+    if (ngx_http_socketio_client_pay(&client, cost, &wait) == NGX_OK) {
+
+        if (ws->in) {
+            ws->in->cost = 0;
+        }
+
+        return NGX_OK;
+    }
+
+    in = ngx_http_socketio_ws_in(ws);
+
+    if (in) {
+        in->cost = cost;
+        in->until = ngx_http_socketio_ws_now() + wait;
+    }
+
+    return NGX_AGAIN;
 }
 
 
@@ -331,6 +367,7 @@ ngx_http_socketio_ws_switch(ngx_http_socketio_ws_t *ws,
 
     ws->established = 1;
     ws->raw = up->taken.peer.raw;
+    ws->limited = up->taken.peer.limited;
     ws->beat = up->beat;
     ws->local.from_seq = up->from_seq;
 

@@ -30,8 +30,10 @@ static ngx_int_t ngx_http_socketio_ws_keep(ngx_http_socketio_ws_t *ws,
     ngx_socketio_ws_message_t *parser, u_char *pos, u_char *last);
 static ngx_int_t ngx_http_socketio_ws_event(ngx_http_socketio_ws_t *ws,
     ngx_socketio_ws_event_t *ev);
-static void ngx_http_socketio_ws_ping(ngx_http_socketio_ws_t *ws,
+static ngx_int_t ngx_http_socketio_ws_ping(ngx_http_socketio_ws_t *ws,
     ngx_socketio_ws_event_t *ev);
+static ngx_int_t ngx_http_socketio_ws_pinged(ngx_http_socketio_ws_t *ws,
+    size_t cost);
 static void ngx_http_socketio_ws_peer_close(ngx_http_socketio_ws_t *ws,
     ngx_uint_t code);
 
@@ -194,14 +196,28 @@ ngx_http_socketio_ws_resume(ngx_http_socketio_ws_t *ws)
     if (in && in->held) {
         in->held = 0;
 
-        rc = ngx_http_socketio_ws_packet(ws, in->opcode, in->data, in->len);
+        if (in->pinged) {
+            rc = ngx_http_socketio_ws_pinged(ws, in->cost);
+
+        } else {
+            rc = ngx_http_socketio_ws_pay(ws, in->cost);
+
+            if (rc == NGX_OK) {
+                rc = ngx_http_socketio_ws_packet(ws, in->opcode, in->data,
+                                                 in->len);
+            }
+        }
 
         if (rc == NGX_AGAIN) {
             in->held = 1;
             return;
         }
 
-        ngx_http_socketio_ws_data_free(in);
+        if (!in->pinged) {
+            ngx_http_socketio_ws_data_free(in);
+        }
+
+        in->pinged = 0;
     }
 
     if (in && in->rest) {
@@ -322,6 +338,10 @@ ngx_http_socketio_ws_keep(ngx_http_socketio_ws_t *ws,
 
     in->parser = *parser;
 
+    if (in->due == 0 && !in->held && !ngx_socketio_ws_message_idle(parser)) {
+        in->due = ngx_http_socketio_ws_now() + ws->conf->message_timeout;
+    }
+
     if (in->rest == NULL) {
         return ngx_http_socketio_ws_rest(ws, pos, last);
     }
@@ -348,11 +368,8 @@ ngx_http_socketio_ws_event(ngx_http_socketio_ws_t *ws,
     switch (ev->opcode) {
 
     case NGX_SOCKETIO_WS_PING:
-        ngx_http_socketio_ws_ping(ws, ev);
-        return NGX_OK;
-
     case NGX_SOCKETIO_WS_PONG:
-        return NGX_OK;
+        return ngx_http_socketio_ws_ping(ws, ev);
 
     case NGX_SOCKETIO_WS_CLOSE:
 
@@ -363,30 +380,41 @@ ngx_http_socketio_ws_event(ngx_http_socketio_ws_t *ws,
         return NGX_OK;
 
     default:
+
+        if (ev->last && ws->in) {
+            /* another one has its own time */
+            ws->in->due = 0;
+        }
+
         return ngx_http_socketio_ws_data(ws, ev, &ngx_http_socketio_ws_turn);
     }
 }
 
 
-static void
+/*
+ * A ping, and a pong, which nobody has asked for: it is counted, too.  NGX_OK;
+ * NGX_AGAIN: it is held.
+ */
+
+static ngx_int_t
 ngx_http_socketio_ws_ping(ngx_http_socketio_ws_t *ws,
     ngx_socketio_ws_event_t *ev)
 {
     ngx_http_socketio_ws_in_t  *in;
 
-    if (ws->closing) {
-        return;
+    if (ws->closing || (ev->opcode == NGX_SOCKETIO_WS_PONG && !ws->limited)) {
+        return NGX_OK;
     }
 
-    if (ev->first && ev->last) {
+    if (ev->first && ev->last && !ws->limited) {
         ngx_http_socketio_ws_frame(ws, NGX_SOCKETIO_WS_PONG, ev->data.data,
                                    ev->data.len);
-        return;
+        return NGX_OK;
     }
 
     in = ngx_http_socketio_ws_in(ws);
     if (in == NULL) {
-        return;
+        return NGX_OK;
     }
 
     if (ev->first) {
@@ -396,10 +424,42 @@ ngx_http_socketio_ws_ping(ngx_http_socketio_ws_t *ws,
     ngx_memcpy(in->ping + in->nping, ev->data.data, ev->data.len);
     in->nping += ev->data.len;
 
-    if (ev->last) {
+    if (!ev->last) {
+        return NGX_OK;
+    }
+
+    in->pong = (ev->opcode == NGX_SOCKETIO_WS_PONG);
+
+    if (ngx_http_socketio_ws_pinged(ws, in->nping
+                                        + NGX_HTTP_SOCKETIO_WS_OVERHEAD)
+        == NGX_AGAIN)
+    {
+        in->pinged = 1;
+        in->held = 1;
+        return NGX_AGAIN;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_socketio_ws_pinged(ngx_http_socketio_ws_t *ws, size_t cost)
+{
+    ngx_http_socketio_ws_in_t  *in;
+
+    in = ws->in;
+
+    if (ngx_http_socketio_ws_pay(ws, cost) == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    if (!in->pong && !ws->closing && !ws->finish) {
         ngx_http_socketio_ws_frame(ws, NGX_SOCKETIO_WS_PONG, in->ping,
                                    in->nping);
     }
+
+    return NGX_OK;
 }
 
 

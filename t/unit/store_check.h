@@ -609,6 +609,52 @@ check_sockets(ngx_socketio_ref_t session_ref, ngx_socketio_session_t *session)
 }
 
 
+/* the budget of a session, and its place among those of its address */
+
+static void
+check_budget(ngx_socketio_ref_t session_ref, ngx_socketio_session_t *session)
+{
+    ngx_socketio_budget_t  *budget;
+
+    if (session->budget == 0) {
+        must(!session->limited);
+        return;
+    }
+
+    budget = check_reach(session->budget, NGX_SOCKETIO_BUDGET);
+    must(budget->session == session_ref);
+    must(session->limited == (budget->rate || budget->bytes_rate));
+    must(budget->address || session->limited);
+    must(budget->events <= (int64_t) budget->burst
+                           * NGX_SOCKETIO_BUDGET_EVENT);
+    must(budget->rate == 0 || budget->events >= 0);
+
+    if (budget->address) {
+        (void) check_rec(budget->address, NGX_SOCKETIO_ADDRESS);
+        check_counts[budget->address]++;
+    }
+}
+
+
+static void
+check_addresses(void)
+{
+    uint32_t                 i;
+    ngx_socketio_ref_t       ref;
+    ngx_socketio_address_t  *address;
+
+    for (i = 0; i < check_zone->sh->nbuckets; i++) {
+
+        for (ref = check_zone->addresses[i]; ref; ref = address->hash_next) {
+            address = check_reach(ref, NGX_SOCKETIO_ADDRESS);
+            must((address->hash & (check_zone->sh->nbuckets - 1)) == i);
+            must(address->n > 0 && address->n == check_counts[ref]);
+            check_counts[ref] = 0;
+        }
+    }
+}
+
+
 static void
 check_sessions(void)
 {
@@ -646,6 +692,9 @@ check_sessions(void)
             check_event(session->partial, ref, 1);
         }
 
+        must(!session->lacking || session->partial);
+
+        check_budget(ref, session);
         check_inbox(ref, session);
         check_conns(ref, session);
         check_sockets(ref, session);
@@ -939,6 +988,7 @@ check_all(ngx_socketio_zone_t *zone)
 
     check_pages();
     check_sessions();
+    check_addresses();
     check_acks();
     check_recovery();
     check_hashes();

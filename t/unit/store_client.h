@@ -55,6 +55,7 @@ model_op_open(model_worker_t *w)
     u_char                handshake[100];
     uint64_t              random;
     ngx_int_t             rc;
+    ngx_str_t             name;
     ngx_uint_t            i;
     model_local_t        *local;
     model_session_t      *s;
@@ -103,6 +104,14 @@ model_op_open(model_worker_t *w)
     open.hooked = model_choose(3) != 0;
     s->hooked = open.hooked;
 
+    if (model_choose(3) == 0) {
+        name.len = 1 + model_choose(2);
+        name.data = handshake;
+        ngx_socketio_name_set(&open.address, &name);
+        open.per_ip = 1 + model_choose(4);
+        open.bytes_rate = model_choose(2);
+    }
+
     local = NULL;
 
     if (open.transport == NGX_SOCKETIO_EIO_WEBSOCKET) {
@@ -112,6 +121,8 @@ model_op_open(model_worker_t *w)
     }
 
     rc = ngx_socketio_open(&w->zone, &open, &s->id, model_now);
+
+    must(rc != NGX_DECLINED || open.per_ip || model_gone());
 
     if (rc != NGX_OK || model_gone()) {
         if (local) {
@@ -661,7 +672,7 @@ model_op_attachment(model_worker_t *w, model_session_t *s)
 
     ngx_memset(data, (int) s->partial, sizeof(data));
     rc = ngx_socketio_incoming_attachment(&w->zone, &s->id, data,
-                                          sizeof(data), max, model_now);
+                                          sizeof(data), max, 0, model_now);
     if (model_gone() || rc == NGX_BUSY) {
         return;
     }

@@ -391,7 +391,7 @@ test_old(void)
 
     byte = 7;
     ok(incoming(&id, NGX_SOCKETIO_EVENT_EVENT, "/x", "[1]", 1, NULL) == NGX_OK
-       && ngx_socketio_incoming_attachment(z, &id, &byte, 1, 1,
+       && ngx_socketio_incoming_attachment(z, &id, &byte, 1, 1, 0,
                                            ngx_current_msec)
           == NGX_OK, "one with an attachment");
 

@@ -164,6 +164,7 @@ static ngx_uint_t  store_ack_hold = 1;
 #include "store/ngx_socketio_message.c"
 #include "store/ngx_socketio_room.c"
 #include "store/ngx_socketio_socket.c"
+#include "store/ngx_socketio_budget.c"
 #include "store/ngx_socketio_session.c"
 #include "store/ngx_socketio_slot.c"
 #include "store/ngx_socketio_wheel.c"
