@@ -13,6 +13,8 @@
 
 static ngx_int_t ngx_http_socketio_command_load(json_t *object,
     ngx_str_t *text);
+static json_t *ngx_http_socketio_command_json(u_char *p, u_char *last);
+static json_t *ngx_http_socketio_command_list(u_char *p, u_char *last);
 static char *ngx_http_socketio_command_steering(u_char *p, u_char *last);
 
 
@@ -80,17 +82,8 @@ ngx_http_socketio_command_load(json_t *object, ngx_str_t *text)
         name = ngx_http_socketio_command_steering(key, key_last);
 
         if (name != NULL) {
-            value = json_loadb((char *) p, end - p,
-                               JSON_DECODE_ANY|JSON_ALLOW_NUL, NULL);
-
-            /*
-             * What jansson does not hold (a number out of range, half a
-             * surrogate pair) is not right for any of these fields.
-             */
-
-            if (value == NULL) {
-                value = json_null();
-            }
+            value = (*p == '[') ? ngx_http_socketio_command_list(p, end)
+                                : ngx_http_socketio_command_json(p, end);
 
             if (json_object_set_new(object, name, value) != 0) {
                 return NGX_ERROR;
@@ -105,6 +98,63 @@ ngx_http_socketio_command_load(json_t *object, ngx_str_t *text)
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * Anything but a list.  What jansson does not hold (a number out of range,
+ * half a surrogate pair) is not right for any of these fields; nor is an
+ * object, whose tree would take many times the memory of its text.
+ */
+
+static json_t *
+ngx_http_socketio_command_json(u_char *p, u_char *last)
+{
+    json_t  *value;
+
+    if (*p == '{' || *p == '[') {
+        return json_object();
+    }
+
+    value = json_loadb((char *) p, last - p, JSON_DECODE_ANY|JSON_ALLOW_NUL,
+                       NULL);
+
+    return value ? value : json_null();
+}
+
+
+/* of a list one name more than there may be; NULL: no memory */
+
+static json_t *
+ngx_http_socketio_command_list(u_char *p, u_char *last)
+{
+    u_char  *end;
+    json_t  *list;
+
+    list = json_array();
+    p = ngx_socketio_json_space(p + 1, last);
+
+    while (list != NULL && p < last && *p != ']'
+           && json_array_size(list) <= NGX_HTTP_SOCKETIO_COMMAND_NAMES)
+    {
+        end = ngx_socketio_json_skip(p, last);
+
+        if (json_array_append_new(list,
+                                  ngx_http_socketio_command_json(p, end))
+            != 0)
+        {
+            json_decref(list);
+            return NULL;
+        }
+
+        p = ngx_socketio_json_space(end, last);
+
+        if (p < last && *p == ',') {
+            p = ngx_socketio_json_space(p + 1, last);
+        }
+    }
+
+    return list;
 }
 
 
