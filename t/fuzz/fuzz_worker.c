@@ -194,6 +194,14 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     dup2(fd, STDERR_FILENO);
     close(fd);
 
+    /* libFuzzer takes none that has a handler already: its timeout's, too */
+
+    for (i = 1; i < 32; i++) {
+        if (i != SIGPIPE) {
+            signal(i, SIG_DFL);
+        }
+    }
+
     fuzz_real_process_events = ngx_event_actions.process_events;
     ngx_event_actions.process_events = fuzz_process_events;
 
@@ -215,8 +223,6 @@ fuzz_clean(void)
     char  command[sizeof(fuzz_dir) + 16];
 
     snprintf(command, sizeof(command), "rm -rf '%s'", fuzz_dir);
-
-    signal(SIGCHLD, SIG_DFL);
 
     if (system(command) != 0) {
         perror(command);
