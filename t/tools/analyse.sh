@@ -78,10 +78,14 @@ run_tidy()
         || true'
 }
 
+# gcc 12 takes the head of an ngx_queue_t for one of its elements, of which it
+# then knows that nobody has set them
+
 run_gcc()
 {
     each 'for f; do
-        gcc -fanalyzer -O1 -c -o /dev/null $flags "$f" || true
+        gcc -fanalyzer -Wno-analyzer-use-of-uninitialized-value -O1 \
+            -c -o /dev/null $flags "$f" || true
     done'
 }
 

@@ -29,7 +29,7 @@ exec $(echo $memcheck) --trace-children=no --log-file=$logs/report.%p \\
     ${TEST_NGINX_BINARY:-/usr/sbin/nginx} "\$@"
 END
         chmod 755 "$logs/nginx"
-        TEST_NGINX_BINARY=$logs/nginx \
+        TEST_NGINX_BINARY=$logs/nginx TEST_NGINX_VALGRIND=1 \
             prove -I"$root/t/lib" "$program" || rc=1
         ;;
 

@@ -55,10 +55,14 @@ sub from_json ($s) { return scalar eval { $JSON->decode($s) } }
 sub to_json   ($v) { return $JSON->encode($v) }
 
 
+# under valgrind, where a process also shows no title of its own
+sub slower () { return $ENV{TEST_NGINX_VALGRIND} ? 10 : 1 }
+
+
 # Calls $code every 10 ms until it gives something true: that, or its last
 # answer when $timeout seconds are over.
 sub eventually ($code, $timeout = 5) {
-    my $end = time + $timeout;
+    my $end = time + $timeout * slower();
 
     while (1) {
         my $r = $code->();
@@ -96,7 +100,7 @@ sub new ($class, %o) {
     $SIG{ALRM} = sub { $weak->_abort('test took too long') };
     $SIG{INT} = $SIG{TERM} = sub { $weak->_abort('interrupted') };
     $SIG{PIPE} = 'IGNORE';
-    alarm $self->{alarm};
+    alarm $self->{alarm} * slower();
 
     return $self;
 }
@@ -281,7 +285,7 @@ sub _spawn ($self) {
 
 # Listening is not enough: the workers exist once /proc knows all of them.
 sub _wait_ready ($self) {
-    my $end = time + 8;
+    my $end = time + 8 * slower();
 
     while (time < $end) {
         return 0 if waitpid($self->{pid}, 1) == $self->{pid};
@@ -308,6 +312,7 @@ sub worker_pids ($self, $kind = qr/^nginx: worker process$/) {
         open my $c, '<', "/proc/$pid/cmdline" or next;
         my $cmd = <$c> // '';
         $cmd =~ s/[\0 ]+$//;
+        $cmd = 'nginx: worker process' if $ENV{TEST_NGINX_VALGRIND};
         push @pids, $pid if $cmd =~ $kind;
     }
 
