@@ -300,6 +300,12 @@ ngx_http_socketio_command_op(ngx_http_socketio_run_t *run)
 
     } else {
         name = json_string_value(value);
+
+        /* with a NUL in it, it is not that of a command */
+
+        if (name != NULL && ngx_strlen(name) != json_string_length(value)) {
+            name = NULL;
+        }
     }
 
     return (name != NULL) ? ngx_http_socketio_command_find(name) : NULL;
