@@ -114,7 +114,8 @@ for file in "$@"; do
         one with "$file"
     done
 
-    if grep -vxFf "$out/without/$name" "$out/with/$name" > "$out/difference"
+    if grep -vxFf "$out/without/$name" "$out/with/$name" \
+       | grep -E '^not ok|^exit 1' > "$out/difference"
     then
         echo "regression: $name"
         cat "$out/difference"
