@@ -195,5 +195,16 @@ is(publish(path => '/bearer', headers => { Authorization => "$b$key",
     }
 }
 
+# The example in README.md is one that nginx takes.
+{
+    open my $f, '<', Test::SocketIO::root() . '/README.md' or die $!;
+    local $/;
+    my ($conf) = <$f> =~ /^## Security\n.*?^```nginx\n(.*?)^```$/ms;
+    $conf =~ s{/run/nginx/}{$t->dir . '/'}ge;
+    my ($rc, $out) = $t->test_conf("%%TEST_GLOBALS%%\nevents { }\n"
+        . ($conf =~ s/^http \{$/http {\n%%TEST_GLOBALS_HTTP%%/mr));
+    is($rc, 0, 'the example of how to be safe') or diag($out);
+}
+
 clean();
 $t->finish;

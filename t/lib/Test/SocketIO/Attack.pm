@@ -82,7 +82,7 @@ sub clean (%o) {
     my $left;
     Test::SocketIO::eventually(sub {
         my $s = status();
-        $left = { %{$s->{sockets}}, bytes => $o{lingering} ? 0
+        $left = { map({ $_ => $s->{sockets}{$_} } qw/now rooms/), bytes => $o{lingering} ? 0
             : $s->{zone}{bytes} - $s->{zone}{free},
             map { $_ => $s->{sessions}{$_} }
                 $o{lingering} ? () : 'polling', 'websocket' };
