@@ -418,6 +418,23 @@ unharmed('CVE-2022-21667');
     }
 }
 
+# An image of another site has no Origin, but its visitor's cookies.
+for my $path ('/socket.io/', '/listed/') {
+    my $get = sub ($site, $q = $q, %h) {
+        return code($t->http('GET', "$path?$q", headers => {
+            'Sec-Fetch-Site' => $site, Cookie => 'a=1', %h }));
+    };
+    is($get->($_), 403, "CVE-2020-28481: no session for an image, $_, $path")
+        for 'cross-site', 'same-site';
+    is($get->('cross-site', 'EIO=3&transport=polling'), 403,
+        "CVE-2020-28481: nor one of revision 3, $path");
+    is($get->($_), 200, "CVE-2020-28481: but for the page itself, $_, $path")
+        for 'same-origin', 'none', 'x', '';
+    is($get->('cross-site', $q, Origin => 'https://app.example'),
+        $path eq '/listed/' ? 200 : 403,
+        "CVE-2020-28481: or who says which page it is, $path");
+}
+
 # What is in a cookie cannot end it.
 {
     my %bad;

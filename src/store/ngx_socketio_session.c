@@ -28,7 +28,10 @@ ngx_socketio_sid_bucket_locked(ngx_socketio_zone_t *zone, u_char *sid)
 {
     uint32_t  hash;
 
-    /* the sid is random: any of its bytes are a hash */
+    /*
+     * The sid is random: any of its bytes are a hash.  Time may tell whether a
+     * bucket is empty: a few bits of some sid, of 128.
+     */
 
     ngx_memcpy(&hash, sid, sizeof(uint32_t));
 

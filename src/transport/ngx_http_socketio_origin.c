@@ -22,6 +22,7 @@ typedef struct {
 
 static void ngx_http_socketio_origin_page(ngx_http_request_t *r,
     ngx_str_t *page);
+static ngx_uint_t ngx_http_socketio_origin_elsewhere(ngx_http_request_t *r);
 static void ngx_http_socketio_origin_parse(ngx_str_t *text,
     ngx_http_socketio_parsed_t *parsed);
 static ngx_uint_t ngx_http_socketio_origin_same(ngx_http_request_t *r,
@@ -51,11 +52,16 @@ ngx_http_socketio_origin(ngx_http_request_t *r,
 
     if (text == NULL) {
 
-        if (req->peer.jsonp == 0) {
+        if (req->peer.jsonp) {
+            ngx_http_socketio_origin_page(r, &page);
+
+        } else if (ngx_http_socketio_origin_elsewhere(r)) {
+            ngx_str_set(&page, "");
+
+        } else {
             return NGX_OK;
         }
 
-        ngx_http_socketio_origin_page(r, &page);
         text = &page;
     }
 
@@ -135,6 +141,28 @@ ngx_http_socketio_origin_page(ngx_http_request_t *r, ngx_str_t *page)
 
     page->data = referer->data;
     page->len = p - referer->data;
+}
+
+
+/*
+ * Nor do they with an image, whose answer the page cannot read; but its
+ * visitor's cookies would have opened a session, and of revision 3 a socket.
+ * Browsers say so (Fetch Metadata, 2.3), clients ask in ways that have an Origin.
+ */
+
+static ngx_uint_t
+ngx_http_socketio_origin_elsewhere(ngx_http_request_t *r)
+{
+    ngx_str_t  *site;
+
+    static ngx_str_t  cross = ngx_string("cross-site");
+    static ngx_str_t  same = ngx_string("same-site");
+
+    site = ngx_http_socketio_header(r, "sec-fetch-site",
+                                    sizeof("sec-fetch-site") - 1);
+
+    return site && (ngx_http_socketio_equal(site, &cross)
+                    || ngx_http_socketio_equal(site, &same));
 }
 
 
