@@ -147,7 +147,8 @@ ngx_http_socketio_origin_page(ngx_http_request_t *r, ngx_str_t *page)
 /*
  * Nor do they with an image, whose answer the page cannot read; but its
  * visitor's cookies would have opened a session, and of revision 3 a socket.
- * Browsers say so (Fetch Metadata, 2.3), clients ask in ways that have an Origin.
+ * Browsers say so (Fetch Metadata, 2.3); clients ask in ways that have an
+ * Origin.
  */
 
 static ngx_uint_t
