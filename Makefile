@@ -106,8 +106,8 @@ faults: build faults-build $(SHIMS)
 faults-build: ## the module, whose workers die in a hold when told to
 	@t/tools/build-faults.sh
 
-bench:       ## build/bench/load, and how long an emit holds the lock
-bench: build/bench/load build/bench/hold
+bench:       ## load generators, and how long an emit holds the lock
+bench: build/bench/load build/bench/slow build/bench/hold
 	build/bench/hold
 
 analyse:     ## static analysers: cppcheck, clang, clang-tidy, gcc (A=... some)
@@ -191,7 +191,7 @@ build/coverage/bin/fuzz_store: t/fuzz/fuzz_store.c | $(BUILD)/configured
 	@mkdir -p $(@D)
 	clang $(STORE) $(COVERAGE) -fsanitize=fuzzer -o $@ $<
 
-build/bench/load: t/bench/load.c
+build/bench/load build/bench/slow: build/bench/%: t/bench/%.c t/bench/wire.h
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -Wall -Wextra -Werror -O2 -o $@ $<
 
