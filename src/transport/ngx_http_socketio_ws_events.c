@@ -351,7 +351,7 @@ ngx_http_socketio_ws_settle(ngx_http_socketio_ws_t *ws)
 static void
 ngx_http_socketio_ws_arm(ngx_http_socketio_ws_t *ws)
 {
-    uint64_t      at, now;
+    uint64_t      at, now, again;
     ngx_event_t  *rev;
 
     rev = ws->connection->read;
@@ -359,8 +359,9 @@ ngx_http_socketio_ws_arm(ngx_http_socketio_ws_t *ws)
     at = ws->beat.at;
 
     if (ws->in && ws->in->held) {
-        at = ngx_min(at, ws->in->cost ? ws->in->until
-                                      : now + NGX_HTTP_SOCKETIO_WS_RETRY);
+        again = ws->in->cost ? ws->in->until
+                             : now + NGX_HTTP_SOCKETIO_WS_RETRY;
+        at = ngx_min(at, again);
     }
 
     if (ws->in && ws->in->due
