@@ -3,7 +3,8 @@
 # Copyright (C) the ngx_http_socketio_module authors
 
 # A zone too small: new sessions get 503, old ones go on, and when some have
-# left there is room again.  Fails if anything is leaked with a session.
+# left there is room again.  Fails if anything is leaked with a session, or if
+# new sessions may take the memory that those who are in need to go on.
 
 use v5.36;
 use lib 't/lib';
@@ -65,6 +66,12 @@ cmp_ok(scalar(my @l = $t->log_lines(qr/\[(?:error|warn|crit|alert)\]/)), '<',
 ok($t->session_alive($sids->[0]), 'old sessions are there');
 is($t->http('POST', "/socket.io/?EIO=4&transport=polling&sid=$sids->[0]",
     body => '3')->{status}, 200, 'and are served');
+
+# Nobody took from them what messages need: several at a time, of many pages.
+my $long = 'x' x 5000;
+$ws->send(qq{42["m","$_$long"]}) for 1 .. 5;
+is($ws->next_packet, qq{42["echo","$_$long"]}, "full: event $_ comes back")
+    for 1 .. 5;
 
 # Two rounds: all leave, all come back, none fewer.
 my $n = @$sids;

@@ -47,6 +47,12 @@ ngx_socketio_open(ngx_socketio_zone_t *zone, ngx_socketio_open_t *open,
         goto failed;
     }
 
+    /* who is in comes first: messages, acks and pings take memory, too */
+
+    if (zone->sh->free_pages < zone->sh->npages / NGX_SOCKETIO_RESERVE) {
+        goto failed;
+    }
+
     ref = ngx_socketio_alloc_locked(zone, NGX_SOCKETIO_SESSION);
     if (ref == 0) {
         goto failed;

@@ -375,7 +375,7 @@ ngx_socketio_log_over_locked(ngx_socketio_zone_t *zone, uint64_t now)
         || zone->recovery == 0
         || sh->log_n > NGX_SOCKETIO_LOG_MAX
         || sh->log_bytes > (uint64_t) sh->npages * NGX_SOCKETIO_PAGE / 8
-        || sh->free_pages < sh->npages / 16)
+        || sh->free_pages < sh->npages / NGX_SOCKETIO_RESERVE)
     {
         return 1;
     }

@@ -446,7 +446,7 @@ ngx_socketio_lost_trim_locked(ngx_socketio_zone_t *zone, ngx_uint_t n,
         pass = ngx_socketio_rec(zone, sh->lost);
 
         if (pass->time + zone->recovery >= now
-            && sh->free_pages >= sh->npages / 16)
+            && sh->free_pages >= sh->npages / NGX_SOCKETIO_RESERVE)
         {
             return 0;
         }

@@ -33,6 +33,7 @@
 
 #define NGX_SOCKETIO_LAYOUT          8      /* of everything in shared memory */
 #define NGX_SOCKETIO_PAGE            4096
+#define NGX_SOCKETIO_RESERVE         16     /* of the zone, for who is in */
 #define NGX_SOCKETIO_SLOTS_MAX       256
 #define NGX_SOCKETIO_WHEEL           1024   /* buckets of 10 ms: 10 s */
 #define NGX_SOCKETIO_WHEEL_MSEC      10
