@@ -11,15 +11,21 @@
  *
  * As a test it takes a few seconds for some faults; "make faults" all of them:
  *
- *   TIME=3      seconds for each          CLIENTS=60   WORKERS=4
+ *   TIME=2      seconds for each          CLIENTS=60   WORKERS=4
  *   FAULTS=...  with commas, or all; by default those that history.t has not
  *   EVENTS=150  a second, of all clients  SEED=        the same choices again
+ *
+ * Mistakes that were put into the module, and found: one message in 1000 is not written
+ * to a websocket, or is written twice; of two that wait for a polling client one takes
+ * the place of the other; a disconnect in 10 is forgotten; a batch that was answered goes
+ * again; an event leaves its inbox unseen; an ack in 200 is lost; a worker that shuts
+ * down closes a websocket; who upgrades ignores the next messages.
  */
 
 process.env.TEST_WATCHDOG =
-    process.env.TEST_WATCHDOG || String(40 * (Number(process.env.TIME || 3) + 300));
+    process.env.TEST_WATCHDOG || String(40 * (Number(process.env.TIME || 2) + 300));
 
-const DEFAULT = 'none,500,garbage,truncated,reset,laggards,full,files';
+const DEFAULT = 'none,500,truncated,laggards,full,files';
 
 const { CLIENTS, KEEPALIVE, PATIENCE, ROOMS, SEED, TIME, WORKERS, World, choose, ledger } =
     require('./lib/world');

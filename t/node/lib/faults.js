@@ -24,7 +24,7 @@ const { ROOT } = require('./nginx');
 const { now } = require('./streams');
 const { sleep } = require('./tap');
 const { limitFiles, usage, workers } = require('./workers');
-const { CLIENTS, SHUTDOWN, TIME, WORKERS, choose, fill, insist, ledger } = require('./world');
+const { CLIENTS, SHUTDOWN, TIME, WORKERS, choose, empty, fill, insist, ledger } = require('./world');
 
 const seconds = (n) => sleep(n * 1000);
 
@@ -241,8 +241,7 @@ const FAULTS = {
             await fill(world);
             await seconds(0.2);
         },
-        /* until their pings are overdue */
-        heal: () => seconds(25),
+        heal: (world) => empty(world),
         async proof(world) {
             const { zone } = await world.status();
             return zone.refused && `${zone.refused} times refused`;

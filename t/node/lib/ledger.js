@@ -409,7 +409,8 @@ class Ledger {
         s.judged = true;
         const harmed = this.excuse(end);
         let sure = end.answered;
-        if (end.intent === 'clean' && !harmed && (end.modern || s.reason === 'client namespace disconnect')) {
+        const heard = end.modern || s.reason === 'client namespace disconnect';
+        if (end.intent === 'clean' && !harmed && heard) {
             sure = end.n;
         } else {
             const t = Math.min(end.since || end.t, end.sure || Infinity) - this.margin;

@@ -2,7 +2,7 @@
 
 /* What all faults of faults.t happen to: an nginx, clients, publishers, a backend. */
 
-const TIME = Number(process.env.TIME || 3);
+const TIME = Number(process.env.TIME || 2);
 const CLIENTS = Number(process.env.CLIENTS || 60);
 const WORKERS = Number(process.env.WORKERS || 4);
 const EVENTS = Number(process.env.EVENTS || 150);
@@ -40,6 +40,7 @@ class World {
         this.incidents = []; /* { t, till, ports } of workers that were harmed */
         this.reloads = [];
         this.laggards = [];
+        this.hogs = [];
         this.restarts = 0;
         this.busy = false;
         this.over = false;
@@ -70,7 +71,10 @@ class World {
     async rest() {
         if (this.fault.conf && this.fault.conf.slots) {
             const { nginx } = this;
-            nginx.template = nginx.template.replace(/^worker_processes .*/m, `worker_processes ${WORKERS};`);
+            nginx.template = nginx.template.replace(
+                /^worker_processes .*/m,
+                `worker_processes ${WORKERS};`
+            );
             fs.writeFileSync(
                 path.join(nginx.dir, 'nginx.conf'),
                 nginx.template.replaceAll('%%PORT%%', nginx.port)
@@ -100,8 +104,8 @@ class World {
         this.children.forEach((c, i) => {
             const to = Math.floor((CLIENTS * (i + 1)) / this.children.length);
             const seed = SEED + i;
-            const order = { do: 'start', port: this.nginx.port, from, to, seed, publishers: PUBLISHERS };
-            c.send(order);
+            const { port } = this.nginx;
+            c.send({ do: 'start', port, from, to, seed, publishers: PUBLISHERS });
             from = to;
         });
         PUBLISHERS.forEach((name) => publisher(this, name));
@@ -271,7 +275,10 @@ class World {
     }
 }
 
-const configuration = (port, { slots, main = '', zone = '64m', queue = '', reuseport = 'reuseport' }) => `
+const configuration = (
+    port,
+    { slots, main = '', zone = '64m', queue = '', reuseport = 'reuseport' }
+) => `
 worker_processes ${slots ? SLOTS / 4 : WORKERS};
 ${main}
 error_log error.log info;
@@ -356,19 +363,32 @@ async function insist(world, name, command) {
     }
 }
 
+const HOG = '/socket.io/?EIO=4&transport=polling&c=bad';
+
 /* Sessions that nobody uses, until there is no memory for any more. */
 async function fill(world) {
     const hog = async () => {
-        const uri = '/socket.io/?EIO=4&transport=polling&c=bad';
-        const pad = 'x'.repeat(2000);
-        let res;
-        do {
-            res = await request(world.nginx.port, uri, { headers: { Cookie: pad } });
-        } while (res.status === 200);
-        return res.status;
+        const headers = { Cookie: 'x'.repeat(2000) };
+        for (;;) {
+            const res = await request(world.nginx.port, HOG, { headers });
+            if (res.status !== 200) {
+                return res.status;
+            }
+            world.hogs.push(JSON.parse(res.text.slice(1)).sid);
+        }
     };
     const all = await Promise.all([hog(), hog(), hog(), hog()]);
     assert.deepEqual(all, [503, 503, 503, 503]);
+}
+
+/* and they leave */
+async function empty(world) {
+    const end = async () => {
+        while (world.hogs.length) {
+            await request(world.nginx.port, `${HOG}&sid=${world.hogs.pop()}`, { body: '1' });
+        }
+    };
+    await Promise.all([end(), end(), end(), end()]);
 }
 
 module.exports = {
@@ -382,6 +402,7 @@ module.exports = {
     WORKERS,
     World,
     choose,
+    empty,
     fill,
     insist,
     ledger
