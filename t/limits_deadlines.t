@@ -70,23 +70,35 @@ my %half = (
     'pings among fragments' => [frame(1, '4', fin => 0), frame(9, 'ping')],
 );
 
-for my $name (sort keys %half) {
-    my $ws = $t->connected('websocket');
-    my ($first, $more) = @{$half{$name}};
+# All at a time; pongs are what they are answered meanwhile.
+sub closing ($ws) {
+    my $c = $ws->{conn};
+    $c->_fill(0);
+    1 while $c->{in} =~ s/^\x8a\x04ping//s;
+    return $c->{in} ne '' || $c->{eof};
+}
 
-    $ws->send_raw($first);
-    my $pongs = '';
-    my $took = until_over(
-        sub {
-            my $c = $ws->{conn};
-            $c->_fill(0);
-            $pongs .= $1 while $c->{in} =~ s/^(\x8a\x04ping)//s;
-            return $c->{in} ne '' || $c->{eof};
-        },
-        sub { $ws->send_raw($more) if $more });
-    in_time($took, $name);
-    is($ws->closed, 1008, "$name: 1008");
-    is($b->reason($ws->{id}), 'transport error', "$name: the backend hears");
+{
+    my %ws = map { $_ => $t->connected('websocket') } keys %half;
+    my %took;
+
+    my $start = time;
+    $ws{$_}->send_raw($half{$_}[0]) for keys %ws;
+
+    until_over(sub { keys %took == keys %ws }, sub {
+        for my $name (grep { !$took{$_} } keys %ws) {
+            $took{$name} = time - $start if closing($ws{$name});
+            $ws{$name}->send_raw($half{$name}[1])
+                if !$took{$name} && $half{$name}[1];
+        }
+    });
+
+    for my $name (sort keys %ws) {
+        in_time($took{$name} // 99, $name);
+        is($ws{$name}->closed, 1008, "$name: 1008");
+        is($b->reason($ws{$name}{id}), 'transport error',
+            "$name: the backend hears");
+    }
 }
 
 is(unfinished(), scalar keys %half, 'they are counted');
@@ -109,23 +121,36 @@ is(scalar(my @l = $t->log_lines(qr/its message is longer on its way/)),
 }
 
 # Attachments that never come, of a client that answers pings.
-for my $how (['websocket'], ['polling'], ['websocket', eio => 3],
-             ['polling', eio => 3])
 {
-    my ($transport, %o) = @$how;
-    my $name = join ' ', @$how;
-    my $s = $t->connected($transport, %o);
+    my (%s, %took, $start);
 
-    $s->send('452-["m",{"_placeholder":true,"num":0},'
-        . '{"_placeholder":true,"num":1}]');
-    $s->send(\'first');
+    for my $how (['websocket'], ['polling'], ['websocket', eio => 3],
+                 ['polling', eio => 3])
+    {
+        my ($transport, %o) = @$how;
+        $s{"@$how"} = $t->connected($transport, %o);
+    }
 
-    my $took = until_over(sub { !$t->session_alive($s->{sid}, $s->{path}
-        // $t->path, $transport eq 'polling' ? 'websocket' : 'polling')
-        || ($transport eq 'polling' && defined $b->reason($s->{id}, 0)) },
-        sub { $s->send(($o{eio} // 4) == 3 ? '2' : '3') });
-    in_time($took, $name);
-    is($b->reason($s->{id}), 'forced close', "$name: the backend hears");
+    for my $s (values %s) {
+        $s->send('452-["m",{"_placeholder":true,"num":0},'
+            . '{"_placeholder":true,"num":1}]');
+        $start = time;                  # of the last one
+        $s->send(\'first');
+    }
+
+    until_over(sub { keys %took == keys %s }, sub {
+        for my $name (grep { !$took{$_} } keys %s) {
+            my $s = $s{$name};
+            $took{$name} = time - $start if defined $b->reason($s->{id}, 0);
+            $s->send($s->{eio} == 3 ? '2' : '3') if !$took{$name};
+        }
+    });
+
+    for my $name (sort keys %s) {
+        in_time(($took{$name} // 99) + 0.3, "attachments by $name");
+        is($b->reason($s{$name}{id}), 'forced close',
+            "attachments by $name: the backend hears");
+    }
 }
 
 # ... and those that take their time, one by one.

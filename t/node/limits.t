@@ -10,7 +10,7 @@
 
 const { assert, client, main, matrix, once } = require('./lib');
 
-const N = 120;
+const N = 80;
 const RATE = 40;
 const BURST = 20;
 
