@@ -25,6 +25,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_socketio_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_socketio_variable_number(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 static void ngx_http_socketio_variable_batched(ngx_http_request_t *r,
     ngx_http_socketio_variable_t *var);
 
@@ -34,6 +36,26 @@ static void ngx_http_socketio_variable_batched(ngx_http_request_t *r,
 
 #define ngx_http_socketio_ctx_offset(field)                                   \
     (ngx_int_t) offsetof(ngx_http_socketio_ctx_t, field)
+
+
+/* in the ctx of a client's request, uint64_t */
+
+static ngx_http_variable_t  ngx_http_socketio_variable_numbers[] = {
+
+    { ngx_string("socketio_packets_in"), NULL,
+      ngx_http_socketio_variable_number,
+      offsetof(ngx_http_socketio_ctx_t, packets_in), 0, 0 },
+
+    { ngx_string("socketio_packets_out"), NULL,
+      ngx_http_socketio_variable_number,
+      offsetof(ngx_http_socketio_ctx_t, packets_out), 0, 0 },
+
+    { ngx_string("socketio_bytes_in"), NULL,
+      ngx_http_socketio_variable_number,
+      offsetof(ngx_http_socketio_ctx_t, bytes_in), 0, 0 },
+
+      ngx_http_null_variable
+};
 
 
 static ngx_http_socketio_variable_t  ngx_http_socketio_variables[] = {
@@ -95,7 +117,7 @@ static ngx_http_socketio_variable_t  ngx_http_socketio_variables[] = {
 ngx_int_t
 ngx_http_socketio_add_variables(ngx_conf_t *cf)
 {
-    ngx_http_variable_t           *var;
+    ngx_http_variable_t           *var, *n;
     ngx_http_socketio_variable_t  *v;
 
     for (v = ngx_http_socketio_variables; v->name.len; v++) {
@@ -109,6 +131,17 @@ ngx_http_socketio_add_variables(ngx_conf_t *cf)
 
         var->get_handler = ngx_http_socketio_variable;
         var->data = (uintptr_t) v;
+    }
+
+    for (n = ngx_http_socketio_variable_numbers; n->name.len; n++) {
+
+        var = ngx_http_add_variable(cf, &n->name, NGX_HTTP_VAR_NOCACHEABLE);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = n->get_handler;
+        var->data = n->data;
     }
 
     return NGX_OK;
@@ -159,6 +192,38 @@ ngx_http_socketio_variable(ngx_http_request_t *r,
 
     v->len = value->len;
     v->data = value->data;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_socketio_variable_number(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    u_char                   *p;
+    ngx_http_socketio_ctx_t  *ctx;
+
+    /* a call of a hook has a request without such a ctx */
+
+    ctx = ngx_http_socketio_lane_event(r)
+          ? NULL : ngx_http_get_module_ctx(r, ngx_http_socketio_module);
+
+    if (ctx == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, NGX_INT64_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    v->len = ngx_sprintf(p, "%uL", *(uint64_t *) ((u_char *) ctx + data)) - p;
+    v->data = p;
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;

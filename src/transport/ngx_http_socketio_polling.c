@@ -319,7 +319,7 @@ ngx_http_socketio_get_answer(ngx_http_socketio_get_t *get,
     ngx_socketio_tally(get->local.zone, NGX_SOCKETIO_N_DELIVERED, taken->n);
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_socketio_module);
-    ctx->packets_out = (uint32_t) taken->n;
+    ctx->packets_out = taken->n;
 
     type = binary ? &ngx_http_socketio_binary_type
                   : &ngx_http_socketio_text_type;

@@ -39,8 +39,8 @@ typedef struct {
     ngx_str_t                       eio;
     ngx_str_t                       reason;
     ngx_str_t                       error;
-    uint32_t                        packets_in;     /* Engine.IO packets */
-    uint32_t                        packets_out;
+    uint64_t                        packets_in;     /* Engine.IO packets */
+    uint64_t                        packets_out;
     uint64_t                        bytes_in;       /* of those */
     ngx_str_t                       sent_transport; /* as the client sent it */
     ngx_str_t                       sent_eio;

@@ -546,6 +546,10 @@ ngx_http_socketio_ws_log(ngx_http_socketio_ws_t *ws)
             ngx_str_set(&ctx->eio, "4");
         }
 
+        ctx->packets_in = ws->packets_in;
+        ctx->packets_out = ws->packets_out;
+        ctx->bytes_in = ws->bytes_in;
+
         ctx->reason = ws->raw ? *ngx_socketio_eio_reason(ws->reason)
                               : *ngx_socketio_reason(ws->reason);
     }
