@@ -24,7 +24,9 @@ use File::Temp qw/tempdir/;
 
 # they are the lock; _create runs before any other process knows the zone
 
-my %own = map { ("ngx_socketio_zone_$_" => 1) } qw/lock unlock release create/;
+my %own = map { ("ngx_socketio_$_" => 1) }
+    qw/zone_lock zone_unlock zone_release zone_create
+       mutex_lock mutex_spin mutex_wait mutex_stuck/;
 
 my $forbidden = qr/^(?:
     ngx_(?:log_error|log_error_core|log_debug\d*|log_abort
