@@ -21,6 +21,7 @@
 
 
 #define NGX_HTTP_SOCKETIO_PUBLISH_STAY   3600000    /* ms */
+#define NGX_HTTP_SOCKETIO_PUBLISH_LOOK   64         /* commands */
 #define NGX_HTTP_SOCKETIO_PUBLISH_SLICE  100    /* commands at a time */
 #define NGX_HTTP_SOCKETIO_PUBLISH_STEP   10     /* one of a command's counts */
 #define NGX_HTTP_SOCKETIO_PUBLISH_REACH  1000   /* sockets count as one more */
@@ -424,7 +425,9 @@ ngx_http_socketio_publish_next(ngx_http_socketio_publish_t *publish)
 
     /* messages that workers cannot write as fast would be their end */
 
-    if (ngx_socketio_behind(publish->command.zone, ngx_current_msec)) {
+    if (publish->n % NGX_HTTP_SOCKETIO_PUBLISH_LOOK == 0
+        && ngx_socketio_behind(publish->command.zone, ngx_current_msec))
+    {
         return ngx_http_socketio_publish_behind(publish);
     }
 
