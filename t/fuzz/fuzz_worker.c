@@ -153,6 +153,11 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     char  *args[] = { "nginx", "-p", fuzz_dir, "-c", "conf", "-e",
                       "/dev/null", NULL };
 
+    static const int  signals[] = {                     /* nginx's own */
+        SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGUSR1, SIGUSR2, SIGWINCH,
+        SIGCHLD, SIGIO, SIGSYS
+    };
+
     (void) argc;
     (void) argv;
 
@@ -196,10 +201,8 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 
     /* libFuzzer takes none that has a handler already: its timeout's, too */
 
-    for (i = 1; i < 32; i++) {
-        if (i != SIGPIPE) {
-            signal(i, SIG_DFL);
-        }
+    for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        signal(signals[i], SIG_DFL);
     }
 
     fuzz_real_process_events = ngx_event_actions.process_events;
