@@ -106,9 +106,11 @@ sub connections () {
 }
 
 
-# Seconds of CPU of all workers.
+# Seconds of CPU of all workers; a sanitizer takes its own.
 sub cpu () {
     my $n = 0;
+
+    return 0 if $ENV{ASAN_OPTIONS};
 
     for my $pid ($t->worker_pids) {
         open my $f, '<', "/proc/$pid/stat" or next;
@@ -120,9 +122,12 @@ sub cpu () {
 }
 
 
-# Bytes of memory of all workers that are theirs alone.
+# Bytes of memory of all workers that are theirs alone; a sanitizer keeps what
+# was freed.
 sub rss () {
     my $n = 0;
+
+    return 0 if $ENV{ASAN_OPTIONS};
 
     for my $pid ($t->worker_pids) {
         open my $f, '<', "/proc/$pid/statm" or next;
