@@ -211,6 +211,7 @@ class Member {
         report({
             is: 'refused',
             who: `c${this.i}, ${this.era}, ${this.mode}`,
+            mode: this.mode,
             reason: why,
             born: this.begun,
             t: now(),
@@ -222,6 +223,7 @@ class Member {
     ended(socket, reason) {
         const { life } = this;
         if (this.socket !== socket || !life) {
+            this.refused(socket, `disconnect ${reason}`);
             return;
         }
         this.life = null;

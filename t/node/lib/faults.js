@@ -90,6 +90,7 @@ const FAULTS = {
     shutdown: {
         conf: { main: 'worker_shutdown_timeout 5s;' },
         excuse: (w, end) => w.outdated(end) && 'worker_shutdown_timeout',
+        refuse: (w, r) => w.outdated(r) && 'worker_shutdown_timeout',
         async run(world) {
             world.reload();
             setTimeout(() => {
@@ -143,7 +144,7 @@ const FAULTS = {
 
     /*
      * The wall clock is set, by seconds and hours; the other one goes on five seconds, as
-     * of a machine that slept.
+     * of a machine that slept: longer than an answer of the backend may take.
      */
     clock: {
         needs: CLOCK,
@@ -152,9 +153,12 @@ const FAULTS = {
         async run(world) {
             const s = 1000000000n;
             const wall = choose.pick([-86400n, -3600n, -10n, 10n, 3600n, 86400n]) * s;
-            world.slept = (world.slept || 0n) + (choose.chance(0.2) ? 5n * s : 0n);
+            if (choose.chance(0.2)) {
+                world.slept = (world.slept || 0n) + 5n * s;
+                ledger.died = now() + 500; /* requests in flight seem to time out */
+            }
             const f = fs.openSync(world.file, 'r+');
-            fs.writeSync(f, Buffer.from(BigInt64Array.from([wall, world.slept]).buffer));
+            fs.writeSync(f, Buffer.from(BigInt64Array.from([wall, world.slept || 0n]).buffer));
             fs.closeSync(f);
             await seconds(1);
         }

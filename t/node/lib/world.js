@@ -149,6 +149,9 @@ class World {
             .filter(([sid, , keys]) => !(this.fault.outside && !sid) && !ledger.refusedAll(keys))
             .map(([, text]) => text);
         this.connected = connected;
+        if (connected < CLIENTS && !this.fault.outside) {
+            out.push(`${connected} clients are there, of ${CLIENTS}`);
+        }
         if (this.idle.size < PUBLISHERS.length) {
             out.push('publishers are waiting');
         }
