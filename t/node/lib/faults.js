@@ -24,7 +24,8 @@ const { ROOT } = require('./nginx');
 const { now } = require('./streams');
 const { sleep } = require('./tap');
 const { limitFiles, usage, workers } = require('./workers');
-const { CLIENTS, SHUTDOWN, TIME, WORKERS, choose, empty, fill, insist, ledger } = require('./world');
+const { CLIENTS, SHUTDOWN, TIME, WORKERS, choose, empty, fill, insist, ledger } =
+    require('./world');
 
 const seconds = (n) => sleep(n * 1000);
 

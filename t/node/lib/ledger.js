@@ -33,10 +33,11 @@ class Ledger {
     }
 
     /* A new nginx.  excuse(end): the name of a rule, or undefined */
-    begin({ excuse = () => undefined, refuse = () => undefined, margin = 4000 }) {
+    begin({ excuse = () => undefined, refuse = () => undefined, margin = 4000, unwell }) {
         this.excuse = excuse;
         this.refuse = refuse;
         this.margin = margin;
+        this.unwell = unwell;
         this.node = null;
         this.nodes = 0;
         this.renewal = 0;
@@ -80,11 +81,11 @@ class Ledger {
 
     /* ---- the backend: events ---- */
 
-    /* closed: the connection that a batch came by */
-    batch(headers, events) {
+    /* conn: what the batch came by */
+    batch(headers, events, conn) {
         const id = headers['x-socketio-batch'];
         const attempt = Number(headers['x-socketio-attempt']);
-        const b = { id, attempt, events, t: now(), outcome: 'pending', rows: [] };
+        const b = { id, attempt, events, conn, t: now(), outcome: 'pending', rows: [] };
         const node = headers['x-socketio-node'];
 
         if (node !== this.node) {
@@ -189,10 +190,21 @@ class Ledger {
     repeated(b, r, bad) {
         this.figures.repeats++;
         if (r.b.outcome === 'answered' && this.died < r.b.t) {
-            bad('doubled', `it was answered in ${r.b.id}#${r.b.attempt}`);
+            this.unheard(r.b, () => bad('doubled', `answered in ${r.b.id}#${r.b.attempt}`));
         } else if (r.b.outcome === 'pending' && r.b.id === b.id && b.attempt <= r.b.attempt) {
             bad('doubled', `attempt ${b.attempt} after ${r.b.attempt}`);
         }
+    }
+
+    /* Where all is not well an answer may be cut, and the connection with it. */
+    unheard(b, bad) {
+        this.waiting++;
+        setTimeout(() => {
+            this.waiting--;
+            if (!this.unwell || !b.conn.destroyed) {
+                bad();
+            }
+        }, 500);
     }
 
     /* outcome: answered; dropped: refused for good; failed: to come again */

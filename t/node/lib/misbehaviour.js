@@ -81,7 +81,8 @@ class Backend extends Listener {
         const chunks = [];
         req.on('data', (c) => chunks.push(c));
         req.on('end', () => {
-            const b = this.ledger.batch(req.headers, JSON.parse(Buffer.concat(chunks)));
+            const events = JSON.parse(Buffer.concat(chunks));
+            const b = this.ledger.batch(req.headers, events, req.socket);
             res.on('close', () => this.ledger.answered(b, 'failed'));
             WAYS[this.mode](this, b, res);
         });
