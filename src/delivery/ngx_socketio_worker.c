@@ -16,7 +16,9 @@
 
 #define NGX_SOCKETIO_TICK        1000       /* ms */
 #define NGX_SOCKETIO_BURY_STEPS  32         /* a tick */
-#define NGX_SOCKETIO_ASK_TICKS   5          /* until one more is asked to go */
+
+/* until one more is asked to go: who was has 3 s, its clients 5 s more */
+#define NGX_SOCKETIO_ASK_TICKS   10
 
 
 static ngx_int_t ngx_socketio_worker_listen(ngx_cycle_t *cycle);
