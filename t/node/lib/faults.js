@@ -190,7 +190,7 @@ const FAULTS = {
             await world.harm(null, 40000);
             await seconds(5);
         },
-        proof: logged(/sessions of the stopped worker in slot/)
+        proof: logged(/this worker did not read its mailbox|stopped worker/)
     },
 
     refused: backend('ok', {
