@@ -191,6 +191,13 @@ build/coverage/bin/fuzz_store: t/fuzz/fuzz_store.c | $(BUILD)/configured
 	@mkdir -p $(@D)
 	clang $(STORE) $(COVERAGE) -fsanitize=fuzzer -o $@ $<
 
+# before each store clang calls the test
+
+build/unit/store_death_test: t/unit/store_death_test.c | $(BUILD)/configured
+	@mkdir -p $(@D)
+	clang $(STORE) $(SANITIZE) \
+	    -fsanitize-coverage=func,trace-pc-guard,trace-stores -o $@ $<
+
 build/bench/load build/bench/slow: build/bench/%: t/bench/%.c t/bench/wire.h
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -Wall -Wextra -Werror -O2 -o $@ $<

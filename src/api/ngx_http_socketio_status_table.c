@@ -97,9 +97,15 @@ ngx_http_socketio_status_family_t  ngx_http_socketio_status_families[] = {
       NULL, NULL, NULL },
 
     { "zone", "emptied", "socketio_zone_emptied_total",
-      "Times that a worker died in the middle of a change.",
+      "Times that all was lost to a worker's death amid a change.",
       NGX_HTTP_SOCKETIO_STATUS_COUNTER, 0,
       offsetof(ngx_socketio_status_t, stats.emptied),
+      NULL, NULL, NULL },
+
+    { "zone", "rebuilt", "socketio_zone_rebuilt_total",
+      "Times that a worker died in the middle of a change.",
+      NGX_HTTP_SOCKETIO_STATUS_COUNTER, 0,
+      offsetof(ngx_socketio_status_t, stats.rebuilt),
       NULL, NULL, NULL },
 
     { "zone", "workers", "socketio_workers",

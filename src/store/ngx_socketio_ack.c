@@ -86,7 +86,6 @@ ngx_socketio_ack_settle_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ack_cut_locked(zone, ref);
 
     event = ngx_socketio_rec(zone, ref);
-    event->rec.kind = (uint8_t) kind;
 
     ack_ref = (ngx_socketio_ref_t) event->ack;
     ack = ngx_socketio_rec(zone, ack_ref);
@@ -99,12 +98,15 @@ ngx_socketio_ack_settle_locked(ngx_socketio_zone_t *zone,
         tp = ngx_timeofday();
         socket = ngx_socketio_rec(zone, event->socket);
 
+        event->rec.kind = (uint8_t) kind;
         event->time = (uint64_t) tp->sec * 1000 + tp->msec;
-        event->seq = socket->seq++;
+        event->seq = socket->seq;
         zone->sh->stats.events++;
 
         ngx_socketio_inbox_add_locked(zone, event->session, ref,
                                       event->body_len + event->attached_len);
+
+        socket->seq = event->seq + 1;
 
     } else if (kind == NGX_SOCKETIO_EVENT_ACK) {
         ngx_socketio_ack_keep_locked(zone, ref);
@@ -163,11 +165,17 @@ ngx_socketio_ack_keep_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref)
     event = ngx_socketio_rec(zone, ref);
     ack = ngx_socketio_rec(zone, (ngx_socketio_ref_t) event->ack);
 
+    /* whose session is 0 is an answer, the last one until it has an order */
+
     event->session = 0;
+    ngx_socketio_order();
+
     event->socket = 0;
+    event->order = 1;
 
     if (ack->answers_tail) {
         last = ngx_socketio_rec(zone, ack->answers_tail);
+        event->order = last->order + 1;
         last->next = ref;
 
     } else {
@@ -283,6 +291,7 @@ ngx_socketio_ack_release_locked(ngx_socketio_zone_t *zone,
     ack = ngx_socketio_rec(zone, ref);
 
     ngx_socketio_wheel_cut_locked(zone, ref);
+    ngx_socketio_unused(ack);
     ngx_socketio_bytes_free_locked(zone, ack->token);
 
     if (ack->token == 0) {

@@ -59,6 +59,11 @@ ngx_socketio_accept(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
         rc = NGX_BUSY;
 
     } else {
+        /* repeated, it would be neither accepted nor sent its answer */
+
+        zone->sh->doubt = socket->session;
+        ngx_socketio_order();
+
         rc = ngx_socketio_accept_locked(zone, id->ref, rooms, nrooms, data,
                                         message);
     }
@@ -81,6 +86,9 @@ ngx_socketio_accept(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
                                         NGX_SOCKETIO_REASON_FORCED_SERVER,
                                         ngx_current_msec);
     }
+
+    ngx_socketio_order();
+    zone->sh->doubt = 0;
 
     if (message) {
         ngx_socketio_message_release_locked(zone, message);
@@ -187,11 +195,9 @@ ngx_socketio_orphan_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref)
     ngx_socketio_socket_t  *socket;
 
     socket = ngx_socketio_rec(zone, ref);
-    ngx_socketio_socket_become_locked(zone, socket,
-                                      NGX_SOCKETIO_SOCKET_ENDED);
-    socket->end_seq = socket->seq++;
 
-    ngx_socketio_inbox_add_locked(zone, socket->session, ref, 0);
+    ngx_socketio_socket_ended_locked(zone, socket);
+    ngx_socketio_socket_entry_locked(zone, ref);
 }
 
 
@@ -222,6 +228,9 @@ ngx_socketio_reject(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
 
         /* before the message: if it cannot be given, the session ends */
 
+        zone->sh->doubt = socket->session;
+        ngx_socketio_order();
+
         ngx_socketio_socket_become_locked(zone, socket,
                                           NGX_SOCKETIO_SOCKET_REFUSED);
         socket->reason = NGX_SOCKETIO_REASON_SERVER_NSP;
@@ -244,6 +253,9 @@ ngx_socketio_reject(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
                                             NGX_SOCKETIO_REASON_FORCED_SERVER,
                                             ngx_current_msec);
         }
+
+        ngx_socketio_order();
+        zone->sh->doubt = 0;
 
     } else {
         ngx_socketio_socket_become_locked(zone, socket,
@@ -405,7 +417,7 @@ static ngx_int_t
 ngx_socketio_data_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref,
     ngx_str_t *data)
 {
-    ngx_socketio_ref_t      bytes;
+    ngx_socketio_ref_t      bytes, old;
     ngx_socketio_socket_t  *socket;
 
     bytes = 0;
@@ -420,10 +432,15 @@ ngx_socketio_data_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref,
         ngx_socketio_bytes_write(zone, bytes, data, 1);
     }
 
-    ngx_socketio_bytes_free_locked(zone, socket->data);
+    /* the chain knows how long it is, if this ends in between */
 
+    old = socket->data;
     socket->data = bytes;
+    ngx_socketio_order();
+
     socket->data_len = bytes ? (uint16_t) data->len : 0;
+
+    ngx_socketio_bytes_free_locked(zone, old);
 
     return NGX_OK;
 }

@@ -200,6 +200,7 @@ ngx_socketio_budget_free_locked(ngx_socketio_zone_t *zone,
     }
 
     budget = ngx_socketio_rec(zone, ref);
+    ngx_socketio_unused(budget);
 
     if (budget->address) {
         ngx_socketio_address_leave_locked(zone, budget->address);

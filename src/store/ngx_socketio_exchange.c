@@ -110,6 +110,7 @@ ngx_socketio_open(ngx_socketio_zone_t *zone, ngx_socketio_open_t *open,
 
     ngx_socketio_used(session);
     ngx_socketio_sid_add_locked(zone, ref);
+    zone->sh->stats.opened++;
     ngx_socketio_wheel_set_locked(zone, ref);
 
     rc = NGX_OK;
@@ -297,9 +298,12 @@ ngx_socketio_take_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_session_t *session, ngx_uint_t parked,
     ngx_socketio_taken_t *taken, uint64_t now)
 {
-    taken->answer = ngx_socketio_eio_answer(&session->eio,
-                                            session->outbox != 0, parked,
-                                            &taken->ping);
+    ngx_socketio_eio_session_t  eio;
+
+    eio = session->eio;
+    taken->answer = ngx_socketio_eio_answer(&eio, session->outbox != 0,
+                                            parked, &taken->ping);
+    ngx_socketio_session_eio_locked(session, &eio);
 
     switch (taken->answer) {
 
@@ -338,12 +342,20 @@ ngx_socketio_take_outbox_locked(ngx_socketio_zone_t *zone,
     taken->nodes = session->outbox;
     taken->n = session->outbox_n;
 
+    /* it must not go on with a part of them gone */
+
+    zone->sh->doubt = taken->id.ref;
+    ngx_socketio_order();
+
     ngx_socketio_nodes_move_locked(zone, &session->outbox,
                                    &session->outbox_tail, &slot->held,
                                    &slot->held_tail,
                                    (ngx_socketio_ref_t) zone->slot);
     ngx_socketio_tally(zone, NGX_SOCKETIO_N_HELD, taken->n);
     ngx_socketio_outbox_emptied_locked(zone, session);
+
+    ngx_socketio_order();
+    zone->sh->doubt = 0;
 }
 
 

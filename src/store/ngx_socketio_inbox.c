@@ -16,8 +16,6 @@
 
 static ngx_socketio_session_t *ngx_socketio_owned_locked(
     ngx_socketio_zone_t *zone, ngx_socketio_id_t *id, uint32_t tenure);
-static ngx_socketio_ref_t ngx_socketio_entry_next_locked(
-    ngx_socketio_zone_t *zone, ngx_socketio_ref_t entry);
 static void ngx_socketio_entry_copy_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_session_t *session, ngx_socketio_ref_t ref,
     ngx_socketio_entry_t *entry);
@@ -62,19 +60,6 @@ ngx_socketio_inbox_still_mine(ngx_socketio_zone_t *zone,
 }
 
 
-static ngx_socketio_ref_t
-ngx_socketio_entry_next_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t entry)
-{
-    if (ngx_socketio_type(zone, entry) == NGX_SOCKETIO_SOCKET) {
-        return ((ngx_socketio_socket_t *) ngx_socketio_rec(zone, entry))
-                   ->inbox_next;
-    }
-
-    return ((ngx_socketio_event_t *) ngx_socketio_rec(zone, entry))->next;
-}
-
-
 ngx_int_t
 ngx_socketio_inbox_peek(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     uint32_t tenure, ngx_uint_t skip, ngx_socketio_entry_t *entries,
@@ -106,7 +91,7 @@ ngx_socketio_inbox_peek(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
             (*n)++;
         }
 
-        ref = ngx_socketio_entry_next_locked(zone, ref);
+        ref = *ngx_socketio_entry_link_locked(zone, ref);
     }
 
     ngx_socketio_zone_unlock(zone);
@@ -198,7 +183,7 @@ ngx_socketio_entry_remove_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_socket_t  *socket;
 
     ref = session->inbox;
-    session->inbox = ngx_socketio_entry_next_locked(zone, ref);
+    session->inbox = *ngx_socketio_entry_link_locked(zone, ref);
     session->inbox_n--;
     zone->sh->now.inbox_n--;
 

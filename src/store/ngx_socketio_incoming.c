@@ -478,11 +478,13 @@ ngx_socketio_event_complete_locked(ngx_socketio_zone_t *zone,
     }
 
     socket = ngx_socketio_rec(zone, event->socket);
-    event->seq = socket->seq++;
+    event->seq = socket->seq;
     zone->sh->stats.events++;
 
     ngx_socketio_inbox_add_locked(zone, event->session, ref,
                                   event->body_len + event->attached_len);
+
+    socket->seq = event->seq + 1;
 }
 
 

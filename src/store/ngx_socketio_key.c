@@ -95,6 +95,7 @@ ngx_socketio_key_ran(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     if (keyed) {
         ngx_memcpy(keyed->op, result->op, NGX_SOCKETIO_KEY_OP);
         keyed->count = result->count;
+        ngx_socketio_order();
         keyed->rec.kind = NGX_SOCKETIO_KEY_RAN;
 
         /* its time begins anew, at the end of those that have the most */
@@ -174,7 +175,7 @@ static ngx_socketio_ref_t
 ngx_socketio_key_make_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_name_t *key, uint64_t now)
 {
-    ngx_socketio_ref_t      ref, *bucket;
+    ngx_socketio_ref_t      ref;
     ngx_socketio_keyed_t   *keyed;
     ngx_socketio_zone_sh_t *sh;
 
@@ -206,16 +207,28 @@ ngx_socketio_key_make_locked(ngx_socketio_zone_t *zone,
     keyed->len = (uint8_t) key->name.len;
     ngx_memcpy(keyed->key, key->name.data, key->name.len);
 
-    bucket = &zone->keys[key->hash & (sh->nbuckets - 1)];
-    keyed->hash_next = *bucket;
-    *bucket = ref;
-
+    ngx_socketio_key_link_locked(zone, ref);
     ngx_socketio_key_append_locked(zone, ref, now);
     sh->nkeys++;
 
     ngx_socketio_used(keyed);
 
     return ref;
+}
+
+
+void
+ngx_socketio_key_link_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_ref_t    *bucket;
+    ngx_socketio_keyed_t  *keyed;
+
+    keyed = ngx_socketio_rec(zone, ref);
+    bucket = &zone->keys[keyed->hash & (zone->sh->nbuckets - 1)];
+
+    keyed->hash_next = *bucket;
+    *bucket = ref;
 }
 
 

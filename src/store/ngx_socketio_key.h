@@ -49,6 +49,10 @@ void ngx_socketio_key_ran(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
 /* ... or failed, and may be tried again */
 void ngx_socketio_key_drop(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id);
 
+/* for store/: into the table, by its hash */
+void ngx_socketio_key_link_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t key);
+
 /* forgets those whose time is up: called once in a while */
 void ngx_socketio_key_expire(ngx_socketio_zone_t *zone, uint64_t now);
 

@@ -19,7 +19,6 @@
 
 
 #define NGX_SOCKETIO_LOG_MAX    16384       /* entries */
-#define NGX_SOCKETIO_LOG_NAMES  1024        /* words of an entry */
 #define NGX_SOCKETIO_LOG_STEP   64          /* freed in the hold of an emit */
 
 
@@ -29,9 +28,6 @@ static ngx_uint_t ngx_socketio_log_words_locked(ngx_socketio_zone_t *zone,
 static ngx_socketio_ref_t ngx_socketio_log_make_locked(
     ngx_socketio_zone_t *zone, ngx_socketio_ref_t nsp,
     ngx_socketio_id_t *words, ngx_uint_t nin, ngx_uint_t nexcept);
-static ngx_socketio_id_t *ngx_socketio_log_read_locked(
-    ngx_socketio_zone_t *zone, ngx_socketio_log_t *log,
-    ngx_socketio_id_t *space);
 static ngx_uint_t ngx_socketio_log_match_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_log_t *log, ngx_socketio_ref_t socket);
 static ngx_uint_t ngx_socketio_log_over_locked(ngx_socketio_zone_t *zone,
@@ -203,7 +199,7 @@ ngx_socketio_log_make_locked(ngx_socketio_zone_t *zone,
 }
 
 
-static ngx_socketio_id_t *
+ngx_socketio_id_t *
 ngx_socketio_log_read_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_log_t *log, ngx_socketio_id_t *space)
 {
@@ -402,6 +398,7 @@ ngx_socketio_log_free_locked(ngx_socketio_zone_t *zone)
     ref = sh->log;
     log = ngx_socketio_rec(zone, ref);
     nsp = log->nsp;
+    ngx_socketio_unused(log);
 
     ngx_socketio_list_cut_locked(zone, &sh->log, &sh->log_tail, ref,
                                  offsetof(ngx_socketio_log_t, next));

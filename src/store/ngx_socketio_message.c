@@ -150,6 +150,7 @@ ngx_socketio_message_free_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_message_t  *message;
 
     message = ngx_socketio_rec(zone, ref);
+    ngx_socketio_unused(message);
 
     ngx_socketio_bytes_free_locked(zone, message->bytes);
     ngx_socketio_free_locked(zone, ref);
@@ -199,8 +200,6 @@ ngx_socketio_node_alloc_locked(ngx_socketio_zone_t *zone,
         ngx_socketio_message_hold_locked(zone, message);
     }
 
-    ngx_socketio_used(node);
-
     return ref;
 }
 
@@ -212,6 +211,7 @@ ngx_socketio_node_free_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_node_t  *node;
 
     node = ngx_socketio_rec(zone, ref);
+    ngx_socketio_unused(node);
 
     if (node->message) {
         ngx_socketio_message_drop_locked(zone, node->message);
@@ -257,6 +257,8 @@ ngx_socketio_nodes_move_locked(ngx_socketio_zone_t *zone,
     if (node->owner != owner) {
         for (ref = *head; ref; ref = node->next) {
             node = ngx_socketio_rec(zone, ref);
+            node->rec.link |= NGX_SOCKETIO_HELD;
+            ngx_socketio_order();
             node->owner = owner;
         }
 

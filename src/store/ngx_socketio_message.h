@@ -49,7 +49,10 @@ void ngx_socketio_message_hold_locked(ngx_socketio_zone_t *zone,
 void ngx_socketio_message_drop_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t message);
 
-/* 0: the zone is full */
+/*
+ * 0: the zone is full.  Who has filled it in, with owner and number, marks it
+ * used, and then links it.
+ */
 ngx_socketio_ref_t ngx_socketio_node_alloc_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t message, ngx_uint_t kind);
 void ngx_socketio_node_free_locked(ngx_socketio_zone_t *zone,
@@ -63,7 +66,7 @@ void ngx_socketio_nodes_free_locked(ngx_socketio_zone_t *zone,
 #define ngx_socketio_nodes_cut_locked(zone, head, tail, node)                 \
     ngx_socketio_list_cut_locked(zone, head, tail, node,                      \
                                  offsetof(ngx_socketio_node_t, next))
-/* all of one list to the end of another; the nodes get that owner */
+/* all of one list to the end of a held list; the nodes get that owner */
 void ngx_socketio_nodes_move_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t *head, ngx_socketio_ref_t *tail,
     ngx_socketio_ref_t *to, ngx_socketio_ref_t *to_tail,

@@ -154,7 +154,9 @@ typedef struct {
     ngx_socketio_ref_t         members;
     ngx_socketio_ref_t         inbox_next;  /* as its own disconnect entry */
     uint32_t                   seq;         /* of the next hook event */
-    uint64_t                   mark;        /* seq of the last emit met */
+    uint64_t                   mark;        /* seq of the last emit met; ended:
+                                               its order in the inbox, 0: it is
+                                               not in there yet */
     uint64_t                   time;        /* ms since 1970: it ended */
     ngx_socketio_ref_t         data;        /* bytes: session data, JSON */
     uint16_t                   data_len;
@@ -226,6 +228,10 @@ enum {
 #define NGX_SOCKETIO_VOLATILE        0x01
 #define NGX_SOCKETIO_PLAIN           0x02   /* not to be compressed */
 
+/* ... and of a node that came from an outbox to a held list */
+
+#define NGX_SOCKETIO_HELD            0x8000
+
 
 typedef struct {
     ngx_socketio_rec_t         rec;
@@ -287,6 +293,8 @@ typedef struct {
     ngx_socketio_ref_t         next;        /* of the inbox */
     uint32_t                   seq;
     uint32_t                   body_len;
+    uint32_t                   order;       /* in the inbox, or of answers; 0:
+                                               it is in neither */
     uint64_t                   time;        /* ms since 1970 */
     uint64_t                   ack;         /* client's id + 1; 0: none.  ACK:
                                                the ack; PART: its number */
@@ -428,6 +436,8 @@ struct ngx_socketio_slot_s {
 
     ngx_socketio_ref_t         held;
     ngx_socketio_ref_t         held_tail;
+    uint64_t                   taken;       /* seq: up to this one, nodes are
+                                               on the held list */
 
     ngx_socketio_ref_t         messages;    /* being filled */
     ngx_socketio_ref_t         acks;        /* that it waits for */
@@ -442,6 +452,12 @@ struct ngx_socketio_slot_s {
     uint32_t                   ring_tail;
     ngx_socketio_id_t          ring[NGX_SOCKETIO_RING];
 };
+
+
+/* of a node of this slot: it is on the held list, not in the mailbox */
+
+#define ngx_socketio_node_held(slot, node)                                    \
+    (((node)->rec.link & NGX_SOCKETIO_HELD) || (node)->seq <= (slot)->taken)
 
 
 #endif /* _NGX_SOCKETIO_RECORDS_H_INCLUDED_ */

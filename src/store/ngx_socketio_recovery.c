@@ -39,6 +39,7 @@ ngx_socketio_pass(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     u_char *key)
 {
     ngx_int_t               rc;
+    ngx_socketio_ref_t      ref;
     ngx_socketio_pass_t    *pass;
     ngx_socketio_socket_t  *socket;
 
@@ -53,17 +54,18 @@ ngx_socketio_pass(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
         goto done;
     }
 
-    if (socket->pass == 0) {
-        socket->pass = ngx_socketio_alloc_locked(zone, NGX_SOCKETIO_PASS);
-        if (socket->pass == 0) {
-            goto done;
-        }
+    ref = socket->pass ? socket->pass
+                       : ngx_socketio_alloc_locked(zone, NGX_SOCKETIO_PASS);
+    if (ref == 0) {
+        goto done;
     }
 
-    pass = ngx_socketio_rec(zone, socket->pass);
+    pass = ngx_socketio_rec(zone, ref);
     pass->socket = id->ref;
     ngx_memcpy(pass->key, key, NGX_SOCKETIO_PASS_KEY);
     ngx_socketio_used(pass);
+
+    socket->pass = ref;
 
     rc = NGX_OK;
 
@@ -194,14 +196,17 @@ ngx_socketio_socket_done_locked(ngx_socketio_zone_t *zone,
     pass = ngx_socketio_rec(zone, socket->pass);
     pass->location = session->location;
 
+    ngx_socketio_order();
+    ngx_socketio_socket_become_locked(zone, socket,
+                                      NGX_SOCKETIO_SOCKET_LOST);
+    ngx_socketio_order();
+
     ngx_socketio_list_add_locked(zone, &sh->lost, &sh->lost_tail,
                                  socket->pass,
                                  offsetof(ngx_socketio_pass_t, next));
 
     ngx_socketio_socket_cut_locked(zone, ref);
 
-    ngx_socketio_socket_become_locked(zone, socket,
-                                      NGX_SOCKETIO_SOCKET_LOST);
     socket->inbox_next = 0;
 }
 
@@ -310,6 +315,9 @@ ngx_socketio_recover_locked(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     message = ngx_socketio_rec(zone, answer);
     ngx_socketio_bytes_write(zone, message->bytes, frames, 1);
 
+    zone->sh->doubt = id->ref;
+    ngx_socketio_order();
+
     missed.n = session->outbox_max - session->outbox_n - 1;
     missed.bytes = session->outbox_max_bytes - session->outbox_bytes
                    - frames->len;
@@ -340,6 +348,7 @@ ngx_socketio_recover_locked(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     ngx_socketio_lost_cut_locked(zone, socket->pass);
     ngx_socketio_socket_link_locked(zone, ref, id->ref);
 
+    ngx_socketio_order();
     ngx_socketio_socket_become_locked(zone, socket,
                                       NGX_SOCKETIO_SOCKET_CONNECTED);
     ngx_socketio_joined_locked(session);
@@ -350,11 +359,16 @@ ngx_socketio_recover_locked(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     ngx_socketio_message_release_locked(zone, answer);
     ngx_socketio_wheel_set_locked(zone, id->ref);
 
+    ngx_socketio_order();
+    zone->sh->doubt = 0;
+
     zone->sh->stats.recovered++;
 
     return NGX_OK;
 
 failed:
+
+    zone->sh->doubt = 0;
 
     if (answer) {
         ngx_socketio_message_release_locked(zone, answer);

@@ -82,6 +82,11 @@ typedef struct {
     ngx_socketio_ref_t         after;       /* the entry with the token */
 } ngx_socketio_missed_t;
 
+#define NGX_SOCKETIO_LOG_NAMES  1024        /* words of an entry */
+
+/* all of its words, in "space" for so many if need be */
+ngx_socketio_id_t *ngx_socketio_log_read_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_log_t *log, ngx_socketio_id_t *space);
 /* in the hold in which the message was given to all who are there */
 void ngx_socketio_log_add_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_target_t *target, ngx_socketio_ref_t nsp,

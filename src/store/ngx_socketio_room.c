@@ -9,9 +9,6 @@
 #include "store/ngx_socketio_list.h"
 
 
-#define NGX_SOCKETIO_HIDDEN  2
-
-
 uint64_t  ngx_socketio_name_seed = 0xcbf29ce484222325;
 
 
@@ -78,7 +75,7 @@ ngx_socketio_ref_t
 ngx_socketio_room_make_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t parent, ngx_socketio_name_t *name)
 {
-    ngx_socketio_ref_t    ref, *bucket;
+    ngx_socketio_ref_t    ref;
     ngx_socketio_room_t  *room;
 
     ref = ngx_socketio_room_find_locked(zone, parent, name);
@@ -108,9 +105,7 @@ ngx_socketio_room_make_locked(ngx_socketio_zone_t *zone,
     room->hash = name->hash;
     room->parent = parent;
 
-    bucket = ngx_socketio_room_bucket_locked(zone, parent, name->hash);
-    room->hash_next = *bucket;
-    *bucket = ref;
+    ngx_socketio_room_link_locked(zone, ref);
 
     ngx_socketio_used(room);
 
@@ -123,6 +118,21 @@ ngx_socketio_room_make_locked(ngx_socketio_zone_t *zone,
     }
 
     return ref;
+}
+
+
+void
+ngx_socketio_room_link_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_ref_t   *bucket;
+    ngx_socketio_room_t  *room;
+
+    room = ngx_socketio_rec(zone, ref);
+    bucket = ngx_socketio_room_bucket_locked(zone, room->parent, room->hash);
+
+    room->hash_next = *bucket;
+    *bucket = ref;
 }
 
 
@@ -166,6 +176,7 @@ ngx_socketio_room_drop_locked(ngx_socketio_zone_t *zone,
 
     *p = room->hash_next;
 
+    ngx_socketio_unused(room);
     ngx_socketio_bytes_free_locked(zone, room->name);
     ngx_socketio_free_locked(zone, ref);
 

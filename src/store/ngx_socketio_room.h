@@ -21,6 +21,9 @@
 #include "store/ngx_socketio_records.h"
 
 
+#define NGX_SOCKETIO_HIDDEN  2              /* kind of a member: on no list */
+
+
 typedef struct {
     ngx_str_t                  name;
     uint32_t                   hash;
@@ -44,6 +47,9 @@ ngx_socketio_ref_t ngx_socketio_room_find_locked(ngx_socketio_zone_t *zone,
    the zone is full */
 ngx_socketio_ref_t ngx_socketio_room_make_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t parent, ngx_socketio_name_t *name);
+/* into the table, by its parent and hash */
+void ngx_socketio_room_link_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t room);
 void ngx_socketio_room_ref_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t room);
 void ngx_socketio_room_unref_locked(ngx_socketio_zone_t *zone,

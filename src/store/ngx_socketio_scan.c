@@ -63,6 +63,13 @@ ngx_socketio_scan_begin_locked(ngx_socketio_scan_t *scan)
     if (scan->stamp == 0) {
         scan->stamp = sh->stamp;
         scan->epoch = sh->stats.emptied;
+        scan->rebuilt = sh->stats.rebuilt;
+    }
+
+    if (scan->rebuilt != sh->stats.rebuilt) {
+        /* others are behind that member now: all once more, it knows them */
+        scan->rebuilt = sh->stats.rebuilt;
+        scan->begun = 0;
     }
 
     scan->nmet = 0;

@@ -39,6 +39,7 @@ typedef struct {
     ngx_socketio_target_t     *target;      /* the caller's, must stay */
     ngx_socketio_refs_t        met;         /* excepted ones, too */
     uint64_t                   epoch;
+    uint64_t                   rebuilt;     /* lists were made anew since */
     uint32_t                   stamp;       /* younger records came meanwhile */
 
     ngx_uint_t                 word;        /* excepts, then whom it is for */

@@ -11,6 +11,11 @@
 #include "store/ngx_socketio_bytes.h"
 
 
+/* the part of a state machine that a hold changes in one store */
+
+typedef uint64_t __attribute__((may_alias))  ngx_socketio_eio_word_t;
+
+
 static ngx_socketio_ref_t *ngx_socketio_sid_bucket_locked(
     ngx_socketio_zone_t *zone, u_char *sid);
 static void ngx_socketio_sid_remove_locked(ngx_socketio_zone_t *zone,
@@ -81,7 +86,6 @@ ngx_socketio_sid_add_locked(ngx_socketio_zone_t *zone,
     *bucket = ref;
 
     zone->sh->stats.sessions++;
-    zone->sh->stats.opened++;
     (*ngx_socketio_session_gauge_locked(zone, session))++;
 }
 
@@ -124,10 +128,11 @@ ngx_uint_t
 ngx_socketio_session_step_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref, ngx_socketio_eio_event_e event, uint64_t now)
 {
-    uint64_t                 *gauge;
-    ngx_uint_t                actions, transport;
-    ngx_socketio_session_t   *session;
-    ngx_socketio_eio_conf_t   conf;
+    uint64_t                    *gauge;
+    ngx_uint_t                   actions, transport;
+    ngx_socketio_session_t      *session;
+    ngx_socketio_eio_conf_t      conf;
+    ngx_socketio_eio_session_t   eio;
 
     session = ngx_socketio_rec(zone, ref);
 
@@ -137,7 +142,9 @@ ngx_socketio_session_step_locked(ngx_socketio_zone_t *zone,
     gauge = ngx_socketio_session_gauge_locked(zone, session);
     transport = session->eio.transport;
 
-    actions = ngx_socketio_eio_step(&session->eio, &conf, event, now);
+    eio = session->eio;
+    actions = ngx_socketio_eio_step(&eio, &conf, event, now);
+    ngx_socketio_session_eio_locked(session, &eio);
 
     if (session->eio.transport != transport) {
         (*gauge)--;
@@ -154,12 +161,37 @@ void
 ngx_socketio_session_end_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref, ngx_uint_t reason, uint64_t now)
 {
-    ngx_socketio_session_t  *session;
+    ngx_uint_t                   actions;
+    ngx_socketio_session_t      *session;
+    ngx_socketio_eio_session_t   eio;
 
     session = ngx_socketio_rec(zone, ref);
 
-    ngx_socketio_session_act_locked(zone, ref,
-                             ngx_socketio_eio_end(&session->eio, reason), now);
+    eio = session->eio;
+    actions = ngx_socketio_eio_end(&eio, reason);
+    ngx_socketio_session_eio_locked(session, &eio);
+
+    ngx_socketio_session_act_locked(zone, ref, actions, now);
+}
+
+
+/*
+ * A step is one store, but for the heartbeat: what has to follow an end is
+ * done by whoever finds it undone.
+ */
+
+void
+ngx_socketio_session_eio_locked(ngx_socketio_session_t *session,
+    ngx_socketio_eio_session_t *eio)
+{
+    uint64_t  word;
+
+    session->eio.beat = eio->beat;
+    ngx_memcpy(&word, &eio->state, sizeof(uint64_t));
+
+    ngx_socketio_order();
+    *(volatile ngx_socketio_eio_word_t *) &session->eio.state = word;
+    ngx_socketio_order();
 }
 
 
@@ -298,6 +330,7 @@ ngx_socketio_session_release_locked(ngx_socketio_zone_t *zone,
     }
 
     ngx_socketio_wheel_cut_locked(zone, ref);
+    ngx_socketio_unused(session);
 
     ngx_socketio_nodes_free_locked(zone, &session->outbox,
                                    &session->outbox_tail);
@@ -378,6 +411,8 @@ ngx_socketio_give_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref,
     }
 
     node->owner = ref;
+    ngx_socketio_used(node);
+
     ngx_socketio_nodes_add_locked(zone, &session->outbox,
                                   &session->outbox_tail, node_ref);
     session->outbox_bytes += len;
@@ -439,27 +474,33 @@ void
 ngx_socketio_inbox_add_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref, ngx_socketio_ref_t entry, size_t bytes)
 {
+    uint32_t                 order;
     ngx_socketio_ref_t      *link;
-    ngx_socketio_event_t    *event;
-    ngx_socketio_socket_t   *socket;
     ngx_socketio_session_t  *session;
 
     session = ngx_socketio_rec(zone, ref);
     link = &session->inbox;
+    order = 1;
 
     if (session->inbox_tail) {
-
-        if (ngx_socketio_type(zone, session->inbox_tail)
-            == NGX_SOCKETIO_SOCKET)
-        {
-            socket = ngx_socketio_rec(zone, session->inbox_tail);
-            link = &socket->inbox_next;
-
-        } else {
-            event = ngx_socketio_rec(zone, session->inbox_tail);
-            link = &event->next;
-        }
+        link = ngx_socketio_entry_link_locked(zone, session->inbox_tail);
+        order = ngx_socketio_entry_order_locked(zone, session->inbox_tail) + 1;
+        order += (order == 0);
     }
+
+    /* from here on it is an entry */
+
+    ngx_socketio_order();
+
+    if (ngx_socketio_type(zone, entry) == NGX_SOCKETIO_SOCKET) {
+        ((ngx_socketio_socket_t *) ngx_socketio_rec(zone, entry))->mark =
+                                                                        order;
+    } else {
+        ((ngx_socketio_event_t *) ngx_socketio_rec(zone, entry))->order =
+                                                                        order;
+    }
+
+    ngx_socketio_order();
 
     *link = entry;
     session->inbox_tail = entry;
@@ -520,6 +561,32 @@ ngx_socketio_inbox_type_locked(ngx_socketio_zone_t *zone,
 }
 
 
+ngx_socketio_ref_t *
+ngx_socketio_entry_link_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t entry)
+{
+    if (ngx_socketio_type(zone, entry) == NGX_SOCKETIO_SOCKET) {
+        return &((ngx_socketio_socket_t *) ngx_socketio_rec(zone, entry))
+                    ->inbox_next;
+    }
+
+    return &((ngx_socketio_event_t *) ngx_socketio_rec(zone, entry))->next;
+}
+
+
+uint32_t
+ngx_socketio_entry_order_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t entry)
+{
+    if (ngx_socketio_type(zone, entry) == NGX_SOCKETIO_SOCKET) {
+        return (uint32_t) ((ngx_socketio_socket_t *)
+                           ngx_socketio_rec(zone, entry))->mark;
+    }
+
+    return ((ngx_socketio_event_t *) ngx_socketio_rec(zone, entry))->order;
+}
+
+
 /*
  * This worker takes it.  One that shuts down gives it to another at once, and
  * so does a process that has no slot, burying the one it is about to claim:
@@ -554,10 +621,15 @@ ngx_socketio_inbox_own_locked(ngx_socketio_zone_t *zone,
         return;
     }
 
+    session->owner_gen = 0;
+    ngx_socketio_order();
+
     session->owner = (uint16_t) zone->slot;
-    session->owner_gen = zone->slot_gen;
     session->tenure++;
     session->handed = 0;
+
+    ngx_socketio_order();
+    session->owner_gen = zone->slot_gen;
 
     zone->owned[zone->nowned].ref = ref;
     zone->owned[zone->nowned].gen = session->rec.gen;
@@ -574,10 +646,17 @@ ngx_socketio_inbox_hand_locked(ngx_socketio_zone_t *zone,
 
     session = ngx_socketio_rec(zone, ref);
 
+    /* nobody's in between: half handed over is handed over again */
+
+    session->owner_gen = 0;
+    ngx_socketio_order();
+
     session->owner = (uint16_t) slot;
-    session->owner_gen = zone->slots[slot].gen;
     session->tenure++;
     session->handed = 1;
+
+    ngx_socketio_order();
+    session->owner_gen = zone->slots[slot].gen;
 
     ngx_socketio_bell_locked(zone, slot, session->owner_gen, ref);
 }
@@ -590,6 +669,7 @@ ngx_socketio_event_free_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_event_t  *event;
 
     event = ngx_socketio_rec(zone, ref);
+    ngx_socketio_unused(event);
 
     if (event->rec.kind >= NGX_SOCKETIO_EVENT_ACK
         && event->rec.kind <= NGX_SOCKETIO_EVENT_ACK_GONE)
@@ -610,9 +690,15 @@ ngx_socketio_conn_note_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_conn_t  *conn;
 
     conn = &session->conns[which];
+
+    conn->gen = 0;
+    ngx_socketio_order();
+
     conn->slot = (uint16_t) zone->slot;
-    conn->gen = zone->slot_gen;
     conn->handle = handle;
+
+    ngx_socketio_order();
+    conn->gen = zone->slot_gen;
 }
 
 

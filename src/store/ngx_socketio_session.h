@@ -22,6 +22,7 @@
 
 ngx_socketio_session_t *ngx_socketio_sid_find_locked(
     ngx_socketio_zone_t *zone, u_char *sid, ngx_socketio_ref_t *ref);
+/* into the table, where it counts */
 void ngx_socketio_sid_add_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session);
 
@@ -50,6 +51,9 @@ void ngx_socketio_session_act_locked(ngx_socketio_zone_t *zone,
 /* one step and its actions; returns them */
 ngx_uint_t ngx_socketio_session_step_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session, ngx_socketio_eio_event_e event, uint64_t now);
+/* what a step has made of its state machine; for who does the step itself */
+void ngx_socketio_session_eio_locked(ngx_socketio_session_t *session,
+    ngx_socketio_eio_session_t *eio);
 /* ends it for this reason */
 void ngx_socketio_session_end_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session, ngx_uint_t reason, uint64_t now);
@@ -99,6 +103,11 @@ ngx_uint_t ngx_socketio_socket_slot_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t socket);
 void ngx_socketio_socket_end_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t socket, ngx_uint_t reason, uint64_t now);
+/* its two halves, of one that has a backend, for who does what is between */
+void ngx_socketio_socket_ended_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_socket_t *socket);
+void ngx_socketio_socket_entry_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t socket);
 void ngx_socketio_socket_free_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t socket);
 /* NGX_OK; NGX_DECLINED: was or was not there; NGX_ERROR: no memory */
@@ -111,11 +120,20 @@ ngx_int_t ngx_socketio_join_name_locked(ngx_socketio_zone_t *zone,
 ngx_int_t ngx_socketio_leave_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t socket, ngx_socketio_ref_t room);
 
-/* an event or an ended socket; an inbox that waits has an owner */
+/*
+ * An event, or a socket that has ended, whose order is 0 by then; its number
+ * is set, and the socket's next one is what follows once it is in.  An inbox
+ * that waits has an owner.
+ */
 void ngx_socketio_inbox_add_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session, ngx_socketio_ref_t entry, size_t bytes);
 void ngx_socketio_inbox_own_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session);
+/* where an entry has the next one; its place among others of its inbox */
+ngx_socketio_ref_t *ngx_socketio_entry_link_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t entry);
+uint32_t ngx_socketio_entry_order_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t entry);
 /* to the worker of this slot, with a bell */
 void ngx_socketio_inbox_hand_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session, ngx_uint_t slot);

@@ -27,6 +27,10 @@ static void ngx_socketio_slot_inherit_locked(ngx_socketio_zone_t *zone);
 static void ngx_socketio_slot_counts_locked(ngx_socketio_zone_t *zone,
     ngx_uint_t n);
 static ngx_uint_t ngx_socketio_slot_oldest_locked(ngx_socketio_zone_t *zone);
+static ngx_uint_t ngx_socketio_slot_holds_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t node);
+static void ngx_socketio_mailbox_hold_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_slot_t *slot);
 
 
 void
@@ -84,6 +88,7 @@ ngx_socketio_mailbox_put_locked(ngx_socketio_zone_t *zone, ngx_uint_t n,
 
     node = ngx_socketio_rec(zone, ref);
     node->owner = (ngx_socketio_ref_t) n;
+    ngx_socketio_used(node);
 
     ngx_socketio_nodes_add_locked(zone, &slot->mailbox, &slot->mailbox_tail,
                                   ref);
@@ -371,12 +376,9 @@ ngx_socketio_slot_take(ngx_socketio_zone_t *zone,
 
     letters->nodes = slot->mailbox;
     letters->n = slot->mailbox_n;
-    slot->mailbox_n = 0;
     ngx_socketio_tally(zone, NGX_SOCKETIO_N_HELD, letters->n);
 
-    ngx_socketio_nodes_move_locked(zone, &slot->mailbox, &slot->mailbox_tail,
-                                   &slot->held, &slot->held_tail,
-                                   (ngx_socketio_ref_t) zone->slot);
+    ngx_socketio_mailbox_hold_locked(zone, slot);
 
     while (slot->ring_head != slot->ring_tail) {
         letters->bells[letters->nbells++] =
@@ -384,6 +386,36 @@ ngx_socketio_slot_take(ngx_socketio_zone_t *zone,
     }
 
     ngx_socketio_zone_unlock(zone);
+}
+
+
+/* all of the mailbox to the held list */
+
+static void
+ngx_socketio_mailbox_hold_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_slot_t *slot)
+{
+    slot->taken = zone->sh->seq;
+    slot->mailbox_n = 0;
+
+    ngx_socketio_nodes_move_locked(zone, &slot->mailbox, &slot->mailbox_tail,
+                                   &slot->held, &slot->held_tail,
+                                   (ngx_socketio_ref_t) (slot - zone->slots));
+}
+
+
+/* what was garbage when the zone was rebuilt is no more */
+
+static ngx_uint_t
+ngx_socketio_slot_holds_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_node_t  *node;
+
+    node = ngx_socketio_used_locked(zone, NGX_SOCKETIO_NODE, ref);
+
+    return node && node->owner == (ngx_socketio_ref_t) zone->slot
+           && ngx_socketio_node_held(&zone->slots[zone->slot], node);
 }
 
 
@@ -404,6 +436,10 @@ ngx_socketio_slot_give_back(ngx_socketio_zone_t *zone,
         ngx_socketio_tally(zone, NGX_SOCKETIO_N_HELD, -(uint64_t) n);
 
         for (i = 0; i < n; i++) {
+            if (!ngx_socketio_slot_holds_locked(zone, nodes[i])) {
+                continue;
+            }
+
             ngx_socketio_nodes_cut_locked(zone, &slot->held, &slot->held_tail,
                                           nodes[i]);
             ngx_socketio_node_free_locked(zone, nodes[i]);
@@ -613,10 +649,7 @@ ngx_socketio_bury_lists_locked(ngx_socketio_zone_t *zone,
     ngx_uint_t          i;
     ngx_socketio_ref_t  ref;
 
-    slot->mailbox_n = 0;
-    ngx_socketio_nodes_move_locked(zone, &slot->mailbox, &slot->mailbox_tail,
-                                   &slot->held, &slot->held_tail,
-                                   (ngx_socketio_ref_t) (slot - zone->slots));
+    ngx_socketio_mailbox_hold_locked(zone, slot);
 
     for (i = 0; slot->held; i++) {
         if (i == NGX_SOCKETIO_BURY_NODES) {

@@ -54,6 +54,7 @@ ngx_socketio_socket_add_locked(ngx_socketio_zone_t *zone,
 
     ngx_memcpy(socket->secret, secret, NGX_SOCKETIO_SECRET);
     socket->nsp = room;
+    socket->session = session_ref;
     zone->sh->now.sockets[NGX_SOCKETIO_SOCKET_PENDING]++;
 
     ngx_socketio_room_ref_locked(zone, room);
@@ -155,14 +156,14 @@ ngx_socketio_socket_end_locked(ngx_socketio_zone_t *zone,
         return;
     }
 
-    ngx_socketio_socket_become_locked(zone, socket,
-                                      NGX_SOCKETIO_SOCKET_ENDED);
-
     if (socket->pass && socket->members) {
         /* connected and told so: it may be recovered */
         ((ngx_socketio_pass_t *) ngx_socketio_rec(zone, socket->pass))->time =
                                                                           now;
     }
+
+    zone->sh->told = session_ref;
+    ngx_socketio_socket_ended_locked(zone, socket);
 
     if (session->partial) {
         event = ngx_socketio_rec(zone, session->partial);
@@ -192,12 +193,40 @@ ngx_socketio_socket_end_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ack_gone_locked(zone, ref);
 
     if (session->hooked) {
-        socket->end_seq = socket->seq++;
-        ngx_socketio_inbox_add_locked(zone, session_ref, ref, 0);
+        ngx_socketio_socket_entry_locked(zone, ref);
 
     } else {
         ngx_socketio_socket_done_locked(zone, ref);
     }
+}
+
+
+/* from here on its end goes on, whatever dies: not in the inbox yet */
+
+void
+ngx_socketio_socket_ended_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_socket_t *socket)
+{
+    socket->mark = 0;
+    ngx_socketio_order();
+    ngx_socketio_socket_become_locked(zone, socket,
+                                      NGX_SOCKETIO_SOCKET_ENDED);
+    ngx_socketio_order();
+}
+
+
+void
+ngx_socketio_socket_entry_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref)
+{
+    ngx_socketio_socket_t  *socket;
+
+    socket = ngx_socketio_rec(zone, ref);
+    socket->end_seq = socket->seq;
+
+    ngx_socketio_inbox_add_locked(zone, socket->session, ref, 0);
+
+    socket->seq = socket->end_seq + 1;
 }
 
 
@@ -237,6 +266,7 @@ ngx_socketio_socket_free_locked(ngx_socketio_zone_t *zone,
 
     socket = ngx_socketio_rec(zone, ref);
     nsp = socket->nsp;
+    ngx_socketio_unused(socket);
 
     while (socket->members) {
         ngx_socketio_member_free_locked(zone, socket->members);
@@ -280,6 +310,7 @@ ngx_socketio_join_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref,
 
     session = ngx_socketio_rec(zone, socket->session);
     websocket = (session->eio.transport == NGX_SOCKETIO_EIO_WEBSOCKET);
+    zone->sh->told = socket->session;
 
     member = ngx_socketio_member_add_locked(zone, ref, room, websocket);
     if (member == 0) {
@@ -346,6 +377,7 @@ ngx_socketio_leave_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref,
     }
 
     session = ngx_socketio_rec(zone, socket->session);
+    zone->sh->told = socket->session;
 
     if (session->eio.transport == NGX_SOCKETIO_EIO_WEBSOCKET
         && ngx_socketio_tell_locked(zone, session, NGX_SOCKETIO_LEFT, ref,

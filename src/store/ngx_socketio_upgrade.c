@@ -114,8 +114,8 @@ ngx_socketio_upgrade(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
         goto done;
     }
 
-    ngx_socketio_take_outbox_locked(zone, session, &up->taken);
     up->taken.id = *id;
+    ngx_socketio_take_outbox_locked(zone, session, &up->taken);
     ngx_socketio_peer_locked(session, &up->taken.peer);
     up->taken.ping = session->eio.ping;
     session->eio.ping = 0;

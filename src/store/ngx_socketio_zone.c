@@ -4,21 +4,20 @@
  */
 
 
-#include "store/ngx_socketio_records.h"
+#include "store/ngx_socketio_rebuild.h"
 
 
-#define NGX_SOCKETIO_LAST  0xffff
+#define NGX_SOCKETIO_ATTEMPTS  2            /* to rebuild, then it is emptied */
 
 
 static void ngx_socketio_zone_layout(ngx_socketio_zone_t *zone, size_t size);
 static ngx_int_t ngx_socketio_zone_create(ngx_socketio_zone_t *zone,
     ngx_uint_t nslots);
 static void ngx_socketio_zone_empty_locked(ngx_socketio_zone_t *zone);
+static void ngx_socketio_zone_mend_locked(ngx_socketio_zone_t *zone);
 static void ngx_socketio_zone_release(ngx_socketio_zone_t *zone);
 static ngx_int_t ngx_socketio_page_alloc_locked(ngx_socketio_zone_t *zone,
     ngx_uint_t type);
-static void ngx_socketio_page_link_locked(ngx_socketio_zone_t *zone,
-    uint32_t page);
 static void ngx_socketio_page_unlink_locked(ngx_socketio_zone_t *zone,
     uint32_t page);
 
@@ -232,6 +231,7 @@ ngx_socketio_zone_empty_locked(ngx_socketio_zone_t *zone)
         slot->mailbox = slot->mailbox_tail = slot->mailbox_n = 0;
         slot->held = slot->held_tail = 0;
         ngx_socketio_slot_counters(zone, i)->n[NGX_SOCKETIO_N_HELD] = 0;
+        slot->taken = 0;
         slot->messages = 0;
         slot->acks = 0;
         slot->ring_head = slot->ring_tail = 0;
@@ -256,16 +256,10 @@ ngx_socketio_zone_empty_locked(ngx_socketio_zone_t *zone)
 void
 ngx_socketio_zone_lock(ngx_socketio_zone_t *zone)
 {
-    ngx_uint_t  i;
-
     ngx_socketio_mutex_lock(zone);
 
     if (zone->sh->dirty) {
-        ngx_socketio_zone_empty_locked(zone);
-
-        for (i = 0; i < zone->sh->nslots; i++) {
-            ngx_socketio_zone_ring_locked(zone, i);
-        }
+        ngx_socketio_zone_mend_locked(zone);
     }
 
     zone->sh->dirty = 1;
@@ -273,13 +267,73 @@ ngx_socketio_zone_lock(ngx_socketio_zone_t *zone)
 }
 
 
+/* That too may be cut short: then somebody else begins it again, but twice. */
+
+static void
+ngx_socketio_zone_mend_locked(ngx_socketio_zone_t *zone)
+{
+    ngx_uint_t               i;
+    struct timeval           begin, end;
+    ngx_socketio_zone_sh_t  *sh;
+
+    sh = zone->sh;
+    ngx_gettimeofday(&begin);
+
+    if (sh->attempts++ < NGX_SOCKETIO_ATTEMPTS) {
+        zone->discarded = 0;
+        zone->ended = 0;
+
+        ngx_socketio_rebuild_locked(zone);
+        ngx_socketio_rebuild_mend_locked(zone);
+
+        sh->stats.rebuilt++;
+        zone->rebuilt = 1;
+
+    } else {
+        ngx_socketio_zone_empty_locked(zone);
+    }
+
+    sh->attempts = 0;
+    sh->doubt = 0;
+    sh->told = 0;
+
+    /* whoever should have been woken in that hold was not */
+
+    for (i = 0; i < sh->nslots; i++) {
+        ngx_socketio_zone_ring_locked(zone, i);
+    }
+
+    ngx_gettimeofday(&end);
+    zone->usec = (end.tv_sec - begin.tv_sec) * 1000000
+                 + (end.tv_usec - begin.tv_usec);
+}
+
+
 static void
 ngx_socketio_zone_release(ngx_socketio_zone_t *zone)
 {
+#if (NGX_SOCKETIO_REBUILD)
+    static ngx_uint_t  n;
+
+    if (++n % NGX_SOCKETIO_REBUILD == 0) {
+        ngx_socketio_rebuild_check_locked(zone);
+    }
+#endif
+
     ngx_memory_barrier();
     *(volatile uint32_t *) &zone->sh->dirty = 0;
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    if (zone->rebuilt) {
+        zone->rebuilt = 0;
+
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "zone \"%V\" was rebuilt in %ui us: a worker died while "
+                      "it changed it; %ui records freed, %ui sessions closed",
+                      &zone->shm_zone->shm.name, zone->usec, zone->discarded,
+                      zone->ended);
+    }
 }
 
 
@@ -500,7 +554,7 @@ ngx_socketio_page_alloc_locked(ngx_socketio_zone_t *zone, ngx_uint_t type)
 }
 
 
-static void
+void
 ngx_socketio_page_link_locked(ngx_socketio_zone_t *zone, uint32_t page)
 {
     uint32_t             *head;
@@ -544,8 +598,8 @@ ngx_socketio_page_unlink_locked(ngx_socketio_zone_t *zone, uint32_t page)
 
 
 void *
-ngx_socketio_find_locked(ngx_socketio_zone_t *zone, ngx_uint_t type,
-    ngx_socketio_ref_t ref, uint32_t gen)
+ngx_socketio_used_locked(ngx_socketio_zone_t *zone, ngx_uint_t type,
+    ngx_socketio_ref_t ref)
 {
     uint32_t             page;
     ngx_socketio_rec_t  *rec;
@@ -563,7 +617,19 @@ ngx_socketio_find_locked(ngx_socketio_zone_t *zone, ngx_uint_t type,
 
     rec = ngx_socketio_rec(zone, ref);
 
-    return (rec->used && rec->gen == gen) ? rec : NULL;
+    return rec->used ? rec : NULL;
+}
+
+
+void *
+ngx_socketio_find_locked(ngx_socketio_zone_t *zone, ngx_uint_t type,
+    ngx_socketio_ref_t ref, uint32_t gen)
+{
+    ngx_socketio_rec_t  *rec;
+
+    rec = ngx_socketio_used_locked(zone, type, ref);
+
+    return (rec && rec->gen == gen) ? rec : NULL;
 }
 
 

@@ -39,6 +39,9 @@
 #define NGX_SOCKETIO_WHEEL_MSEC      10
 
 
+#define NGX_SOCKETIO_LAST            0xffff     /* ends a page's free list */
+
+
 typedef uint32_t  ngx_socketio_ref_t;
 
 
@@ -109,6 +112,7 @@ typedef struct {
     uint64_t                   recovered;   /* connections */
     uint64_t                   rooms;       /* now, without namespaces */
     uint64_t                   closed[NGX_SOCKETIO_REASON_LAST]; /* sessions */
+    uint64_t                   rebuilt;
 } ngx_socketio_stats_t;
 
 
@@ -133,6 +137,15 @@ typedef struct {
     uint32_t                   dirty;       /* somebody holds the lock */
     uint32_t                   stamp;       /* last generation given */
     uint32_t                   boot;        /* random, part of event ids */
+    uint32_t                   attempts;    /* to rebuild it, unfinished */
+
+    /*
+     * Sessions, for who finds the dirty word set.  In doubt: what a hold does
+     * to this one is not done, and cannot be told from half done.  Told: the
+     * last whose worker was sent records of joins and leaves.
+     */
+    ngx_socketio_ref_t         doubt;
+    ngx_socketio_ref_t         told;
 
     uint64_t                   seq;         /* the one order of emits */
     ngx_atomic_t               acks;        /* numbers given */
@@ -231,6 +244,12 @@ struct ngx_socketio_zone_s {                /* private to a process */
     ngx_socketio_said_t        said[NGX_SOCKETIO_SAID_LAST];
     void                      *data;        /* the layers' above */
     ngx_socketio_counters_t    none;        /* while it has no slot */
+
+    /* of a rebuild, for the log, after unlocking */
+    ngx_uint_t                 rebuilt;     /* 1: done, 2: it was emptied */
+    ngx_uint_t                 usec;
+    ngx_uint_t                 discarded;   /* records */
+    ngx_uint_t                 ended;       /* sessions */
 };
 
 
@@ -243,8 +262,9 @@ ngx_int_t ngx_socketio_zone_init(ngx_socketio_zone_t *zone,
 
 /*
  * The dirty word stands from lock to unlock: all changes are of more than one
- * store.  Who locks and finds it set, because a worker died in there, empties
- * the zone: all references are gone, all clients reconnect.
+ * store.  Who locks and finds it set, because a worker died in there, rebuilds
+ * the zone from its records; if that does not come to its end either, the zone
+ * is emptied: all references are gone, all clients reconnect.
  */
 void ngx_socketio_zone_lock(ngx_socketio_zone_t *zone);
 void ngx_socketio_zone_unlock(ngx_socketio_zone_t *zone);
@@ -262,10 +282,15 @@ ngx_socketio_ref_t ngx_socketio_alloc_locked(ngx_socketio_zone_t *zone,
     ngx_uint_t type);
 void ngx_socketio_free_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref);
+/* a page into its type's list of those with free records */
+void ngx_socketio_page_link_locked(ngx_socketio_zone_t *zone, uint32_t page);
 /* how many records of the type can be had for sure */
 ngx_uint_t ngx_socketio_room_for_locked(ngx_socketio_zone_t *zone,
     ngx_uint_t type, ngx_uint_t n);
 
+/* NULL: there is no used record of this type; its life may be another one */
+void *ngx_socketio_used_locked(ngx_socketio_zone_t *zone, ngx_uint_t type,
+    ngx_socketio_ref_t ref);
 /* NULL: no such record now; a normal answer */
 void *ngx_socketio_find_locked(ngx_socketio_zone_t *zone, ngx_uint_t type,
     ngx_socketio_ref_t ref, uint32_t gen);
@@ -302,11 +327,28 @@ ngx_socketio_type(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref)
 }
 
 
+/*
+ * The compiler keeps the order of stores before it and behind it.  That is
+ * all it takes: whoever reads what a dead process has left holds the lock.
+ */
+#define ngx_socketio_order()  __asm__ volatile ("" : : : "memory")
+
+
 static ngx_inline void
 ngx_socketio_used(void *record)
 {
     ngx_memory_barrier();
     ((volatile ngx_socketio_rec_t *) record)->used = 1;
+}
+
+
+/* first of all that is done to end it */
+
+static ngx_inline void
+ngx_socketio_unused(void *record)
+{
+    ((volatile ngx_socketio_rec_t *) record)->used = 0;
+    ngx_socketio_order();
 }
 
 

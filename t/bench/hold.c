@@ -48,6 +48,11 @@
 #include "store/ngx_socketio_recovery.c"
 #include "store/ngx_socketio_log.c"
 #include "store/ngx_socketio_key.c"
+#include "store/ngx_socketio_rebuild.c"
+#include "store/ngx_socketio_rebuild_truths.c"
+#include "store/ngx_socketio_rebuild_links.c"
+#include "store/ngx_socketio_rebuild_order.c"
+#include "store/ngx_socketio_digest.c"
 
 
 #define ZONE    ((size_t) 256 << 20)

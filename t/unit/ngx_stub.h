@@ -36,7 +36,8 @@ static ngx_time_t     stub_time;
 static ngx_uint_t     stub_held;
 static void          *stub_block;
 
-/* called with the lock held, when all changes of a hold are made */
+/* called with the lock held, before and after all changes of a hold */
+static void         (*stub_locking)(void);
 static void         (*stub_unlocking)(void);
 
 
@@ -57,6 +58,10 @@ ngx_socketio_mutex_lock(ngx_socketio_zone_t *zone)
 
     assert(!stub_held);
     stub_held = 1;
+
+    if (stub_locking) {
+        stub_locking();
+    }
 }
 
 

@@ -59,6 +59,7 @@ unlocking(void)
 
     if (spoil && --spoil == 0) {
         zones[0].sh->dirty = 1;
+        zones[0].sh->attempts = NGX_SOCKETIO_ATTEMPTS;
     }
 }
 

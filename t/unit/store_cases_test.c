@@ -62,6 +62,7 @@ fill_nodes(ngx_socketio_zone_t *zone, uint32_t nodes)
         must(ref != 0);
         ((ngx_socketio_node_t *) ngx_socketio_rec(zone, ref))->owner =
                                              (ngx_socketio_ref_t) zone->slot;
+        ngx_socketio_used(ngx_socketio_rec(zone, ref));
         ngx_socketio_nodes_add_locked(zone, &slot->held, &slot->held_tail,
                                       ref);
         ngx_socketio_tally(zone, NGX_SOCKETIO_N_HELD, 1);
@@ -620,6 +621,7 @@ test_taken_before_noticed(void)
 
     must(ngx_socketio_slot_claim(&zones[1], 0) == NGX_OK);
     zones[0].sh->dirty = 1;
+    zones[0].sh->attempts = NGX_SOCKETIO_ATTEMPTS;
 
     id = open_session(&zones[1], NGX_SOCKETIO_EIO_POLLING, 0, 10);
     connect_socket(&zones[1], &id, "/", NULL);

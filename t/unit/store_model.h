@@ -90,6 +90,7 @@ model_op_hoard(model_worker_t *w)
         if (node) {
             n = ngx_socketio_rec(&w->zone, node);
             n->owner = (ngx_socketio_ref_t) w->zone.slot;
+            ngx_socketio_used(n);
             ngx_socketio_nodes_add_locked(&w->zone, &slot->held,
                                           &slot->held_tail, node);
             ngx_socketio_tally(&w->zone, NGX_SOCKETIO_N_HELD, 1);
@@ -318,7 +319,12 @@ model_unlocking(void)
     }
 
     if (model_die && --model_die == 0) {
+        /*
+         * All of the hold is done.  To be told anew takes memory, without
+         * which one is closed: store_death_test.c has that.
+         */
         model_zone.sh->dirty = 1;
+        model_zone.sh->told = 0;
         model_seen[23]++;
     }
 }
@@ -333,6 +339,7 @@ model_reset(void)
     /* what was made after it, in the same step, goes too */
 
     model_zone.sh->dirty = 1;
+    model_zone.sh->attempts = NGX_SOCKETIO_ATTEMPTS;
     model_zone.wake = model_wake;
     ngx_socketio_zone_lock(&model_zone);
     ngx_socketio_zone_unlock(&model_zone);

@@ -126,6 +126,20 @@ store_free_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref)
 }
 
 
+/* whose hold it is */
+
+static ngx_socketio_zone_t  *store_locker;
+
+
+static void
+store_zone_lock(ngx_socketio_zone_t *zone)
+{
+    store_locker = zone;
+    ngx_socketio_zone_lock(zone);
+}
+
+
+#define ngx_socketio_zone_lock     store_zone_lock
 #define ngx_socketio_alloc_locked  store_alloc_locked
 #define ngx_socketio_free_locked   store_free_locked
 
@@ -185,6 +199,11 @@ static ngx_uint_t  store_ack_hold = 1;
 #include "store/ngx_socketio_recovery.c"
 #include "store/ngx_socketio_status.c"
 #include "store/ngx_socketio_say.c"
+#include "store/ngx_socketio_rebuild.c"
+#include "store/ngx_socketio_rebuild_truths.c"
+#include "store/ngx_socketio_rebuild_links.c"
+#include "store/ngx_socketio_rebuild_order.c"
+#include "store/ngx_socketio_digest.c"
 
 
 #endif /* _STORE_SOURCES_H_INCLUDED_ */
