@@ -53,6 +53,9 @@
 #include "store/ngx_socketio_rebuild_links.c"
 #include "store/ngx_socketio_rebuild_order.c"
 #include "store/ngx_socketio_digest.c"
+#include "store/ngx_socketio_budget.c"
+#include "store/ngx_socketio_status.c"
+#include "store/ngx_socketio_say.c"
 
 
 #define ZONE    ((size_t) 256 << 20)
