@@ -27,6 +27,8 @@ static void ngx_socketio_reply_lost(ngx_socketio_zone_t *zone,
 static ngx_int_t ngx_socketio_reply_to(ngx_socketio_zone_t *zone,
     ngx_uint_t type, ngx_socketio_id_t *id, u_char *frames, size_t len,
     ngx_uint_t last);
+static void ngx_socketio_refuse_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t socket, ngx_socketio_ref_t message, size_t len);
 static ngx_int_t ngx_socketio_data_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t socket, ngx_str_t *data);
 
@@ -208,6 +210,7 @@ ngx_socketio_reject(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     ngx_int_t               rc;
     ngx_str_t               part;
     ngx_time_t             *tp;
+    ngx_uint_t              pending;
     ngx_socketio_ref_t      message;
     ngx_socketio_socket_t  *socket;
 
@@ -223,48 +226,37 @@ ngx_socketio_reject(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
     }
 
     rc = NGX_OK;
+    pending = (socket->state == NGX_SOCKETIO_SOCKET_PENDING);
 
-    if (socket->state == NGX_SOCKETIO_SOCKET_PENDING) {
-
-        /* before the message: if it cannot be given, the session ends */
-
+    if (pending) {
         zone->sh->doubt = socket->session;
         ngx_socketio_order();
 
-        ngx_socketio_socket_become_locked(zone, socket,
-                                          NGX_SOCKETIO_SOCKET_REFUSED);
-        socket->reason = NGX_SOCKETIO_REASON_SERVER_NSP;
-
         tp = ngx_timeofday();
+        socket->reason = NGX_SOCKETIO_REASON_SERVER_NSP;
         socket->time = (uint64_t) tp->sec * 1000 + tp->msec;
+    }
 
-        if (message) {
-            (void) ngx_socketio_give_locked(zone, socket->session, id->ref,
-                                            message, 0, ++zone->sh->seq,
-                                            ngx_current_msec);
-        } else if (len == 0) {
-            (void) ngx_socketio_session_step_locked(zone, socket->session,
-                                                    NGX_SOCKETIO_EIO_EV_KICK,
-                                                    ngx_current_msec);
-        } else {
-            /* who cannot be told must not wait for ever */
-            zone->sh->stats.full++;
-            ngx_socketio_session_end_locked(zone, socket->session,
-                                            NGX_SOCKETIO_REASON_FORCED_SERVER,
-                                            ngx_current_msec);
-        }
+    /* before the message: if it cannot be given, the session ends */
 
-        ngx_socketio_order();
-        zone->sh->doubt = 0;
+    if (heard) {
+        ngx_socketio_socket_ended_locked(zone, socket);
 
     } else {
         ngx_socketio_socket_become_locked(zone, socket,
                                           NGX_SOCKETIO_SOCKET_REFUSED);
     }
 
-    if (heard) {
-        ngx_socketio_orphan_locked(zone, id->ref);
+    if (pending) {
+        ngx_socketio_refuse_locked(zone, id->ref, message, len);
     }
+
+    if (heard) {
+        ngx_socketio_socket_entry_locked(zone, id->ref);
+    }
+
+    ngx_socketio_order();
+    zone->sh->doubt = 0;
 
 done:
 
@@ -275,6 +267,38 @@ done:
     ngx_socketio_zone_unlock(zone);
 
     return rc;
+}
+
+
+/* tells the client; "len" 0: there is nothing to say, it is kicked */
+
+static void
+ngx_socketio_refuse_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref,
+    ngx_socketio_ref_t message, size_t len)
+{
+    ngx_socketio_socket_t  *socket;
+
+    socket = ngx_socketio_rec(zone, ref);
+
+    if (message) {
+        (void) ngx_socketio_give_locked(zone, socket->session, ref, message, 0,
+                                        ++zone->sh->seq, ngx_current_msec);
+        return;
+    }
+
+    if (len == 0) {
+        (void) ngx_socketio_session_step_locked(zone, socket->session,
+                                                NGX_SOCKETIO_EIO_EV_KICK,
+                                                ngx_current_msec);
+        return;
+    }
+
+    /* who cannot be told must not wait for ever */
+
+    zone->sh->stats.full++;
+    ngx_socketio_session_end_locked(zone, socket->session,
+                                    NGX_SOCKETIO_REASON_FORCED_SERVER,
+                                    ngx_current_msec);
 }
 
 

@@ -570,7 +570,7 @@ main(int argc, char **argv)
 
     deaths = getenv("STORE_DEATHS");
     max = deaths ? strtoul(deaths, NULL, 10) : 500;
-    every = 60;
+    every = 180;
 
     if (argc > 2) {
         if (argc > 4) {
@@ -582,7 +582,7 @@ main(int argc, char **argv)
         return 0;
     }
 
-    for (n = 0; shared->deaths < max; n++) {
+    for (n = 0; shared->deaths < max || n < 3; n++) {
         i = n % (sizeof(pages) / sizeof(pages[0]));
         history(n, pages[i]);
     }
