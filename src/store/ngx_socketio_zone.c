@@ -262,6 +262,7 @@ ngx_socketio_zone_lock(ngx_socketio_zone_t *zone)
         ngx_socketio_zone_mend_locked(zone);
     }
 
+    zone->sh->told = 0;
     zone->sh->dirty = 1;
     ngx_memory_barrier();
 }

@@ -142,7 +142,7 @@ typedef struct {
     /*
      * Sessions, for who finds the dirty word set.  In doubt: what a hold does
      * to this one is not done, and cannot be told from half done.  Told: the
-     * last whose worker was sent records of joins and leaves.
+     * last of this hold whose worker was sent records of joins and leaves.
      */
     ngx_socketio_ref_t         doubt;
     ngx_socketio_ref_t         told;
