@@ -57,17 +57,16 @@ ngx_socketio_accept(ngx_socketio_zone_t *zone, ngx_socketio_id_t *id,
         ngx_socketio_orphan_locked(zone, id->ref);
         rc = NGX_OK;
 
-    } else if (message == 0 && len) {
-        rc = NGX_BUSY;
-
     } else {
         /* repeated, it would be neither accepted nor sent its answer */
 
         zone->sh->doubt = socket->session;
         ngx_socketio_order();
 
-        rc = ngx_socketio_accept_locked(zone, id->ref, rooms, nrooms, data,
-                                        message);
+        rc = (message == 0 && len)
+             ? NGX_BUSY
+             : ngx_socketio_accept_locked(zone, id->ref, rooms, nrooms, data,
+                                          message);
     }
 
     if (rc == NGX_BUSY) {
