@@ -74,7 +74,8 @@ unit: $(UNIT)
 
 test:        ## install what is missing, build, run all tests (T=... some)
 	@t/tools/install-deps.sh build test
-	@$(MAKE) --no-print-directory build faults-build $(UNIT) $(FUZZ)
+	@$(MAKE) --no-print-directory build faults-build
+	@$(MAKE) --no-print-directory -j$$(nproc) $(UNIT) $(FUZZ)
 	@$(MAKE) --no-print-directory prove
 
 prove:       ## all tests (T=... some), as built
