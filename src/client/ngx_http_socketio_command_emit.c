@@ -152,6 +152,10 @@ ngx_http_socketio_command_give(ngx_http_socketio_run_t *run,
         return rc;
     }
 
+    if (run->keyed) {
+        run->target.key = run->key;
+    }
+
     count = 0;
     rc = ngx_socketio_emit(run->command->zone, &run->target, frames->data,
                            frames->len, flags, ask, &count);

@@ -14,6 +14,10 @@
 #include "store/ngx_socketio_key.h"
 
 
+static void ngx_http_socketio_command_key_result(
+    ngx_http_socketio_command_t *command, ngx_socketio_key_result_t *result);
+
+
 ngx_int_t
 ngx_http_socketio_command_key(ngx_http_socketio_run_t *run)
 {
@@ -43,6 +47,7 @@ ngx_http_socketio_command_key(ngx_http_socketio_run_t *run)
     text.len = json_string_length(value);
 
     ngx_socketio_name_set(&key, &text);
+    ngx_http_socketio_command_key_result(command, &result);
 
     rc = ngx_socketio_key_take(command->zone, &key, &run->key, &result,
                                ngx_current_msec);
@@ -88,10 +93,18 @@ ngx_http_socketio_command_key_end(ngx_http_socketio_run_t *run, ngx_int_t rc)
         return;
     }
 
-    ngx_memzero(&result, sizeof(ngx_socketio_key_result_t));
-    (void) ngx_cpystrn(result.op, (u_char *) command->op,
-                       NGX_SOCKETIO_KEY_OP);
-    result.count = (uint32_t) command->count;
+    ngx_http_socketio_command_key_result(command, &result);
 
     ngx_socketio_key_ran(command->zone, &run->key, &result, ngx_current_msec);
+}
+
+
+static void
+ngx_http_socketio_command_key_result(ngx_http_socketio_command_t *command,
+    ngx_socketio_key_result_t *result)
+{
+    ngx_memzero(result, sizeof(ngx_socketio_key_result_t));
+    (void) ngx_cpystrn(result->op, (u_char *) command->op,
+                       NGX_SOCKETIO_KEY_OP);
+    result->count = (uint32_t) command->count;
 }

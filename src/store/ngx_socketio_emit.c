@@ -26,6 +26,9 @@ typedef struct {
 } ngx_socketio_fanout_t;
 
 
+static void ngx_socketio_emit_begin_locked(ngx_socketio_fanout_t *f);
+static void ngx_socketio_emit_end_locked(ngx_socketio_fanout_t *f,
+    ngx_int_t rc);
 static ngx_int_t ngx_socketio_emit_asked_locked(ngx_socketio_fanout_t *f,
     ngx_socketio_ask_t *ask);
 static ngx_int_t ngx_socketio_emit_target_locked(ngx_socketio_fanout_t *f);
@@ -74,6 +77,8 @@ ngx_socketio_emit(ngx_socketio_zone_t *zone, ngx_socketio_target_t *target,
         return NGX_ERROR;
     }
 
+    ngx_socketio_emit_begin_locked(&f);
+
     zone->sh->stats.messages++;
     f.nsp = ngx_socketio_room_find_locked(zone, 0, &target->nsp);
 
@@ -88,8 +93,13 @@ ngx_socketio_emit(ngx_socketio_zone_t *zone, ngx_socketio_target_t *target,
         ngx_socketio_log_add_locked(zone, target, f.nsp, f.message, f.now);
     }
 
+    ngx_socketio_emit_end_locked(&f, rc);
+
     if (rc == NGX_ERROR) {
         zone->sh->stats.full++;
+
+    } else if (f.nsp && ask) {
+        ngx_socketio_ack_sent_locked(zone, ask);
     }
 
     if (f.nsp) {
@@ -102,6 +112,58 @@ ngx_socketio_emit(ngx_socketio_zone_t *zone, ngx_socketio_target_t *target,
     *count = f.count;
 
     return rc;
+}
+
+
+/*
+ * The message must not be given to some.  What a dead worker's emit had done
+ * is found by it, and undone; its publisher, or the batch, comes again.
+ */
+
+static void
+ngx_socketio_emit_begin_locked(ngx_socketio_fanout_t *f)
+{
+    ngx_socketio_zone_sh_t  *sh;
+
+    sh = f->zone->sh;
+
+    sh->emit_key = 0;
+
+    if (f->target->key.ref
+        && ngx_socketio_find_locked(f->zone, NGX_SOCKETIO_KEY,
+                                    f->target->key.ref, f->target->key.gen))
+    {
+        sh->emit_key = f->target->key.ref;
+    }
+
+    ngx_socketio_order();
+    sh->emitting = f->message;
+    ngx_socketio_order();
+}
+
+
+/* one store says that all have it and, to who repeats it, that it ran */
+
+static void
+ngx_socketio_emit_end_locked(ngx_socketio_fanout_t *f, ngx_int_t rc)
+{
+    ngx_socketio_keyed_t    *keyed;
+    ngx_socketio_zone_sh_t  *sh;
+
+    sh = f->zone->sh;
+
+    ngx_socketio_order();
+
+    if (sh->emit_key && rc == NGX_OK) {
+        keyed = ngx_socketio_rec(f->zone, sh->emit_key);
+        keyed->count = (uint32_t) f->count;
+        ngx_socketio_order();
+        keyed->rec.kind = NGX_SOCKETIO_KEY_RAN;
+        ngx_socketio_order();
+    }
+
+    sh->emitting = 0;
+    ngx_socketio_order();
 }
 
 
@@ -127,10 +189,7 @@ ngx_socketio_emit_asked_locked(ngx_socketio_fanout_t *f,
 
     if (rc == NGX_ERROR) {
         ngx_socketio_ack_undo_locked(f->zone, ask->id.ref);
-        return NGX_ERROR;
     }
-
-    ngx_socketio_ack_sent_locked(f->zone, ask);
 
     return rc;
 }

@@ -41,6 +41,8 @@ typedef struct {
     ngx_uint_t                 nexcept;
     uint64_t                   token;       /* of an emit that is kept for
                                                lost sockets; 0: it is not */
+    ngx_socketio_id_t          key;         /* of its command, which has run
+                                               when all have it; ref 0: none */
     unsigned                   all:1;       /* of the namespace */
 } ngx_socketio_target_t;
 
@@ -80,7 +82,10 @@ ngx_socketio_ref_t ngx_socketio_word_socket_locked(ngx_socketio_zone_t *zone,
 void ngx_socketio_target_except_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_target_t *target, ngx_socketio_ref_t nsp, uint64_t mark);
 
-/* NGX_OK or NGX_ERROR; *count: sockets reached; ask: NULL, or see ack.h */
+/*
+ * To all of the target, or, if this worker dies on the way, to nobody.
+ * NGX_OK or NGX_ERROR; *count: sockets reached.
+ */
 ngx_int_t ngx_socketio_emit(ngx_socketio_zone_t *zone,
     ngx_socketio_target_t *target, u_char *frames, size_t len,
     ngx_uint_t flags, ngx_socketio_ask_t *ask, ngx_uint_t *count);

@@ -19,8 +19,11 @@
 
 static ngx_socketio_ref_t ngx_socketio_key_find_locked(
     ngx_socketio_zone_t *zone, ngx_socketio_name_t *key);
+static ngx_uint_t ngx_socketio_key_left_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_keyed_t *keyed);
 static ngx_socketio_ref_t ngx_socketio_key_make_locked(
-    ngx_socketio_zone_t *zone, ngx_socketio_name_t *key, uint64_t now);
+    ngx_socketio_zone_t *zone, ngx_socketio_name_t *key, u_char *op,
+    uint64_t now);
 static void ngx_socketio_key_append_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref, uint64_t now);
 static void ngx_socketio_key_unlink_locked(ngx_socketio_zone_t *zone,
@@ -50,14 +53,16 @@ ngx_socketio_key_take(ngx_socketio_zone_t *zone, ngx_socketio_name_t *key,
 
         /* those behind the few above wait for the tick: time is up though */
 
-        if (keyed->deadline <= now) {
+        if (keyed->deadline <= now
+            || ngx_socketio_key_left_locked(zone, keyed))
+        {
             ngx_socketio_key_free_locked(zone, ref);
             ref = 0;
         }
     }
 
     if (ref == 0) {
-        ref = ngx_socketio_key_make_locked(zone, key, now);
+        ref = ngx_socketio_key_make_locked(zone, key, result->op, now);
         rc = NGX_BUSY;
 
         if (ref) {
@@ -169,11 +174,22 @@ ngx_socketio_key_find_locked(ngx_socketio_zone_t *zone,
 }
 
 
+/* who ran its command has died before it had an effect */
+
+static ngx_uint_t
+ngx_socketio_key_left_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_keyed_t *keyed)
+{
+    return keyed->rec.kind == NGX_SOCKETIO_KEY_RUNS
+           && zone->slots[keyed->rec.link].gen != keyed->slot_gen;
+}
+
+
 /* 0: the zone is full, and no other key can make room */
 
 static ngx_socketio_ref_t
 ngx_socketio_key_make_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_name_t *key, uint64_t now)
+    ngx_socketio_name_t *key, u_char *op, uint64_t now)
 {
     ngx_socketio_ref_t      ref;
     ngx_socketio_keyed_t   *keyed;
@@ -203,6 +219,9 @@ ngx_socketio_key_make_locked(ngx_socketio_zone_t *zone,
     keyed = ngx_socketio_rec(zone, ref);
 
     keyed->rec.kind = NGX_SOCKETIO_KEY_RUNS;
+    keyed->rec.link = (uint16_t) zone->slot;
+    keyed->slot_gen = zone->slot_gen;
+    ngx_memcpy(keyed->op, op, NGX_SOCKETIO_KEY_OP);
     keyed->hash = key->hash;
     keyed->len = (uint8_t) key->name.len;
     ngx_memcpy(keyed->key, key->name.data, key->name.len);

@@ -33,7 +33,9 @@ typedef struct {
 
 
 /*
- * Of 1 to NGX_SOCKETIO_KEY_MAX bytes.
+ * Of 1 to NGX_SOCKETIO_KEY_MAX bytes, for the command result->op.  A command
+ * whose worker has died has run if that was an emit and it came to its end,
+ * else it may be tried again.
  *
  * NGX_OK        it is new, and taken: *id is for one of the next two
  * NGX_DONE      its command ran: *result

@@ -63,6 +63,7 @@ static ngx_int_t ngx_socketio_truth_message_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref);
 static ngx_int_t ngx_socketio_truth_log_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref);
+static void ngx_socketio_truth_emit_locked(ngx_socketio_zone_t *zone);
 static ngx_int_t ngx_socketio_truth_node_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref);
 static ngx_int_t ngx_socketio_truth_key_locked(ngx_socketio_zone_t *zone,
@@ -85,6 +86,7 @@ void
 ngx_socketio_rebuild_truths_locked(ngx_socketio_zone_t *zone)
 {
     ngx_socketio_truths_pages_locked(zone);
+    ngx_socketio_truth_emit_locked(zone);
 
     ngx_socketio_truths_of_locked(zone, NGX_SOCKETIO_ROOM,
                                   ngx_socketio_truth_room_locked);
@@ -634,6 +636,10 @@ ngx_socketio_truth_log_locked(ngx_socketio_zone_t *zone,
     log = ngx_socketio_rec(zone, ref);
     n = (ngx_uint_t) log->nin + log->nexcept;
 
+    if (log->message == zone->sh->emitting) {
+        return NGX_ERROR;
+    }
+
     if (n > (log->more ? NGX_SOCKETIO_LOG_NAMES : NGX_SOCKETIO_LOG_WORDS)
         || ngx_socketio_chain_of_locked(zone, log->more, ref, log->more
                                         ? n * sizeof(ngx_socketio_id_t) : 0)
@@ -670,6 +676,22 @@ gap:
 }
 
 
+/* the last store of an emit may have been that of its key */
+
+static void
+ngx_socketio_truth_emit_locked(ngx_socketio_zone_t *zone)
+{
+    ngx_socketio_keyed_t  *keyed;
+
+    keyed = ngx_socketio_used_locked(zone, NGX_SOCKETIO_KEY,
+                                     zone->sh->emit_key);
+
+    if (keyed && keyed->rec.kind == NGX_SOCKETIO_KEY_RAN) {
+        zone->sh->emitting = 0;
+    }
+}
+
+
 static ngx_int_t
 ngx_socketio_truth_node_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref)
@@ -680,6 +702,10 @@ ngx_socketio_truth_node_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_session_t  *session;
 
     node = ngx_socketio_rec(zone, ref);
+
+    if (node->message && node->message == zone->sh->emitting) {
+        return NGX_ERROR;
+    }
 
     good = (node->rec.kind <= NGX_SOCKETIO_TO_ROOM)
            ? ngx_socketio_used_locked(zone, NGX_SOCKETIO_MESSAGE,

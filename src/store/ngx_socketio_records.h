@@ -342,7 +342,10 @@ enum {
 };
 
 
-/* of a command, as given; found by its hash, forgotten by its deadline */
+/*
+ * Of a command, as given; found by its hash, forgotten by its deadline.
+ * rec.link: the slot whose worker runs it.
+ */
 
 typedef struct {
     ngx_socketio_rec_t         rec;
@@ -351,6 +354,7 @@ typedef struct {
     ngx_socketio_ref_t         prev;
     ngx_socketio_ref_t         hash_next;
     uint32_t                   hash;
+    uint32_t                   slot_gen;
     uint32_t                   count;       /* the result of the command */
     u_char                     op[NGX_SOCKETIO_KEY_OP];
     uint8_t                    len;

@@ -297,6 +297,7 @@ ngx_socketio_zone_mend_locked(ngx_socketio_zone_t *zone)
     sh->attempts = 0;
     sh->doubt = 0;
     sh->told = 0;
+    sh->emitting = 0;
 
     /* whoever should have been woken in that hold was not */
 

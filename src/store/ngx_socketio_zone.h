@@ -147,6 +147,13 @@ typedef struct {
     ngx_socketio_ref_t         doubt;
     ngx_socketio_ref_t         told;
 
+    /*
+     * A message that has not been given to all: nobody gets it.  But if there
+     * is a key, and it says that its command ran, all have it.
+     */
+    ngx_socketio_ref_t         emitting;
+    ngx_socketio_ref_t         emit_key;
+
     uint64_t                   seq;         /* the one order of emits */
     ngx_atomic_t               acks;        /* numbers given */
     uint64_t                   wheel_at;    /* buckets turned, 10 ms each */

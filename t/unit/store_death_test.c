@@ -11,8 +11,9 @@
  * worker finds the zone dirty and rebuilds it, perhaps dying in that, too, and
  * the third one finishes.  Fails if then the zone contradicts itself or leaks
  * (store_check.h), if what others see is neither as before nor as after nor
- * between (store_death.h), if a number of an event is missing or twice, or if
- * anything is left when all have gone.
+ * between (store_death.h), if some have got what was to be emitted to more, if
+ * a number of an event is missing or twice, or if anything is left when all
+ * have gone.
  *
  *   store_death_test [SEED PAGES [HOLD STORE]]
  *
@@ -190,6 +191,31 @@ check_numbers(void)
 }
 
 
+/* an emit that was not done has reached nobody */
+
+static void
+check_emit(ngx_socketio_ref_t emitting)
+{
+    ngx_socketio_ref_t    ref;
+    ngx_socketio_log_t   *log;
+    ngx_socketio_node_t  *node;
+
+    if (emitting == 0) {
+        return;
+    }
+
+    ngx_socketio_rebuild_each(&model_zone, NGX_SOCKETIO_NODE, ref) {
+        node = ngx_socketio_rec(&model_zone, ref);
+        must(node->message != emitting);
+    }
+
+    ngx_socketio_rebuild_each(&model_zone, NGX_SOCKETIO_LOG, ref) {
+        log = ngx_socketio_rec(&model_zone, ref);
+        must(log->message != emitting);
+    }
+}
+
+
 /* everybody goes: burials, ends, the backend hears of all */
 
 static void
@@ -295,8 +321,9 @@ drain(ngx_uint_t slot)
 static void
 die(void)
 {
-    ngx_uint_t       i, slot;
-    model_worker_t  *w;
+    ngx_uint_t           i, slot;
+    model_worker_t      *w;
+    ngx_socketio_ref_t   emitting;
 
     dying++;
     left = 0;
@@ -338,6 +365,8 @@ die(void)
         left = 1 + random_of(&dice, 400);
     }
 
+    emitting = model_zone.sh->emitting;
+
     counting = 1;
     ngx_socketio_zone_lock(&mourner);
     counting = 0;
@@ -352,6 +381,7 @@ die(void)
     must(model_zone.sh->dirty);
     check_all(&model_zone);
     check_numbers();
+    check_emit(emitting);
     death_see(&now);
     death_compare(&before, &now, &shared->after);
     shared->closed += now.closed;

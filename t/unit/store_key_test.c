@@ -280,10 +280,51 @@ test_full(void)
 }
 
 
+/*
+ * The worker that runs a command dies.  Fails if its key lets nobody run it
+ * for as long as a key is kept, or if an emit that all have got runs again.
+ */
+
+static void
+test_left(void)
+{
+    ngx_uint_t             count;
+    ngx_socketio_id_t      session, a, b;
+    ngx_socketio_word_t    in;
+    ngx_socketio_target_t  t;
+
+    begin(40);
+
+    must(ngx_socketio_slot_claim(&zones[0], 0) == NGX_OK);
+    must(ngx_socketio_slot_claim(&zones[1], 1) == NGX_OK);
+    session = open_session(&zones[0], NGX_SOCKETIO_EIO_POLLING, 0, 10);
+    connect_socket(&zones[0], &session, "/", "room");
+
+    must(take(&zones[1], "before", &a) == NGX_OK);
+    must(take(&zones[1], "after", &b) == NGX_OK);
+
+    target_of(&t, "/", &in, "room");
+    t.key = b;
+    must(ngx_socketio_emit(&zones[1], &t, frames, 10, 0, NULL, &count)
+         == NGX_OK && count == 1);
+
+    ok(take(&zones[0], "before", &a) == NGX_DECLINED, "it lives");
+    ngx_socketio_slot_leave(&zones[1]);
+
+    ok(take(&zones[0], "before", &a) == NGX_OK,
+       "it is dead: the command may run");
+    ok(take(&zones[0], "after", &b) == NGX_DONE && told.count == 1,
+       "what had run is not run again");
+
+    forget();
+}
+
+
 int
 main(void)
 {
     test_once();
+    test_left();
     test_time();
     test_use();
     test_bound();
