@@ -791,11 +791,11 @@ model_finish(void)
 }
 
 
-static void
-model_run(ngx_uint_t npages, ngx_uint_t every, ngx_uint_t steps)
-{
-    ngx_uint_t  i;
+/* a zone, and two workers */
 
+static void
+model_begin(ngx_uint_t npages, ngx_uint_t every)
+{
     ngx_memzero(model_workers, sizeof(model_workers));
     ngx_memzero(model_sessions, sizeof(model_sessions));
     ngx_memzero(model_graves, sizeof(model_graves));
@@ -843,6 +843,25 @@ model_run(ngx_uint_t npages, ngx_uint_t every, ngx_uint_t steps)
 
     model_start(0);
     model_start(1);
+}
+
+
+static void
+model_end(void)
+{
+    store_unpoison_all(&model_zone);
+    stub_unlocking = NULL;
+    free(stub_block);
+    stub_block = NULL;
+}
+
+
+static void
+model_run(ngx_uint_t npages, ngx_uint_t every, ngx_uint_t steps)
+{
+    ngx_uint_t  i;
+
+    model_begin(npages, every);
 
     for (i = 0; i < steps && !model_over; i++) {
         model_step();
@@ -872,11 +891,7 @@ model_run(ngx_uint_t npages, ngx_uint_t every, ngx_uint_t steps)
     }
 
     model_finish();
-
-    store_unpoison_all(&model_zone);
-    stub_unlocking = NULL;
-    free(stub_block);
-    stub_block = NULL;
+    model_end();
 }
 
 
