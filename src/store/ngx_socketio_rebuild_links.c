@@ -397,12 +397,6 @@ ngx_socketio_links_event_locked(ngx_socketio_zone_t *zone,
     }
 
     session = ngx_socketio_rec(zone, event->session);
-
-    if (session->partial) {
-        ngx_socketio_rebuild_discard_locked(zone, event);
-        return;
-    }
-
     session->partial = ref;
 }
 

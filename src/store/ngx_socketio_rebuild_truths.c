@@ -69,6 +69,8 @@ static ngx_int_t ngx_socketio_truth_node_locked(ngx_socketio_zone_t *zone,
 static ngx_int_t ngx_socketio_truth_key_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref);
 static void ngx_socketio_truths_chunks_locked(ngx_socketio_zone_t *zone);
+static ngx_uint_t ngx_socketio_chunk_owned_locked(ngx_socketio_zone_t *zone,
+    void *record);
 static ngx_socketio_room_t *ngx_socketio_truth_nsp_locked(
     ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref);
 static ngx_int_t ngx_socketio_chain_locked(ngx_socketio_zone_t *zone,
@@ -76,6 +78,8 @@ static ngx_int_t ngx_socketio_chain_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t *last);
 static ngx_int_t ngx_socketio_chain_of_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref, ngx_socketio_ref_t owner, size_t len);
+static void ngx_socketio_chain_leave_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, ngx_uint_t n);
 static ngx_socketio_chunk_t *ngx_socketio_chunk_locked(
     ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref);
 static void ngx_socketio_truth_break_locked(ngx_socketio_zone_t *zone,
@@ -210,6 +214,7 @@ ngx_socketio_truth_session_locked(ngx_socketio_zone_t *zone,
 
     session = ngx_socketio_rec(zone, ref);
     session->budget = 0;
+    session->partial = 0;
 
     if (session->eio.state > NGX_SOCKETIO_EIO_CLOSED
         || session->eio.transport > NGX_SOCKETIO_EIO_WEBSOCKET
@@ -294,6 +299,7 @@ ngx_socketio_truth_socket_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref)
 {
     size_t                   len;
+    ngx_int_t                rc;
     ngx_socketio_ref_t       last;
     ngx_socketio_socket_t   *socket;
     ngx_socketio_session_t  *session;
@@ -318,10 +324,14 @@ ngx_socketio_truth_socket_locked(ngx_socketio_zone_t *zone,
         return NGX_ERROR;
     }
 
-    if (ngx_socketio_chain_locked(zone, socket->data, ref, &len, &last)
-        != NGX_OK
-        || len > 65535)
-    {
+    rc = ngx_socketio_chain_locked(zone, socket->data, ref, &len, &last);
+
+    if (rc == NGX_OK && len > 65535) {
+        ngx_socketio_chain_leave_locked(zone, socket->data, (ngx_uint_t) -1);
+        rc = NGX_ERROR;
+    }
+
+    if (rc != NGX_OK) {
         socket->data = 0;
         len = 0;
         ngx_socketio_truth_break_locked(zone, socket->session);
@@ -413,9 +423,10 @@ static ngx_int_t
 ngx_socketio_truth_event_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref)
 {
-    ngx_int_t              rc;
-    ngx_socketio_ack_t    *ack;
-    ngx_socketio_event_t  *event;
+    ngx_int_t                rc;
+    ngx_socketio_ack_t      *ack;
+    ngx_socketio_event_t    *event;
+    ngx_socketio_session_t  *session;
 
     event = ngx_socketio_rec(zone, ref);
 
@@ -434,8 +445,10 @@ ngx_socketio_truth_event_locked(ngx_socketio_zone_t *zone,
         return ngx_socketio_truth_texts_locked(zone, ref);
     }
 
-    if (!ngx_socketio_used_locked(zone, NGX_SOCKETIO_SESSION, event->session))
-    {
+    session = ngx_socketio_used_locked(zone, NGX_SOCKETIO_SESSION,
+                                       event->session);
+
+    if (session == NULL) {
         return NGX_ERROR;
     }
 
@@ -451,15 +464,20 @@ ngx_socketio_truth_event_locked(ngx_socketio_zone_t *zone,
         rc = ngx_socketio_truth_partial_locked(zone, event);
     }
 
-    if (rc == NGX_OK) {
-        rc = ngx_socketio_truth_texts_locked(zone, ref);
-
-        if (rc != NGX_OK) {
-            ngx_socketio_truth_break_locked(zone, event->session);
-        }
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    return rc;
+    if (ngx_socketio_truth_texts_locked(zone, ref) != NGX_OK) {
+        ngx_socketio_truth_break_locked(zone, event->session);
+        return NGX_ERROR;
+    }
+
+    if (event->order == 0) {
+        session->partial = ref;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -552,7 +570,8 @@ ngx_socketio_truth_partial_locked(ngx_socketio_zone_t *zone,
 
     session = ngx_socketio_rec(zone, event->session);
 
-    if (event->got >= event->attachments
+    if (session->partial
+        || event->got >= event->attachments
         || event->rec.kind == NGX_SOCKETIO_EVENT_CONNECT
         || event->rec.kind == NGX_SOCKETIO_EVENT_RECOVERED
         || event->rec.kind > NGX_SOCKETIO_EVENT_ACK_PART
@@ -770,7 +789,9 @@ ngx_socketio_truths_chunks_locked(ngx_socketio_zone_t *zone)
         ngx_socketio_rebuild_each(zone, type, ref) {
             rec = ngx_socketio_rec(zone, ref);
 
-            if (rec->used == NGX_SOCKETIO_REACHED) {
+            if (rec->used == NGX_SOCKETIO_REACHED
+                && ngx_socketio_chunk_owned_locked(zone, rec))
+            {
                 rec->used = 1;
 
             } else {
@@ -778,6 +799,19 @@ ngx_socketio_truths_chunks_locked(ngx_socketio_zone_t *zone)
             }
         }
     }
+}
+
+
+/* 0: its owner was found to be good, and then not */
+
+static ngx_uint_t
+ngx_socketio_chunk_owned_locked(ngx_socketio_zone_t *zone, void *record)
+{
+    ngx_socketio_chunk_t  *chunk;
+
+    chunk = record;
+
+    return ((ngx_socketio_rec_t *) ngx_socketio_rec(zone, chunk->owner))->used;
 }
 
 
@@ -806,7 +840,12 @@ ngx_socketio_chain_of_locked(ngx_socketio_zone_t *zone,
         return NGX_ERROR;
     }
 
-    return (n == len) ? NGX_OK : NGX_ERROR;
+    if (n != len) {
+        ngx_socketio_chain_leave_locked(zone, ref, (ngx_uint_t) -1);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -852,14 +891,24 @@ ngx_socketio_chain_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t head,
         return NGX_OK;
     }
 
-    /* they are freed with all others that nobody has */
+    ngx_socketio_chain_leave_locked(zone, head, n);
 
-    for (ref = head; n--; ref = chunk->next) {
+    return NGX_ERROR;
+}
+
+
+/* n at the most: they are freed with all others that nobody has */
+
+static void
+ngx_socketio_chain_leave_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, ngx_uint_t n)
+{
+    ngx_socketio_chunk_t  *chunk;
+
+    for ( /* void */ ; ref && n--; ref = chunk->next) {
         chunk = ngx_socketio_rec(zone, ref);
         chunk->used = 1;
     }
-
-    return NGX_ERROR;
 }
 
 
