@@ -472,6 +472,13 @@ scramble_compare_record(ngx_socketio_ref_t ref, ngx_uint_t type)
         node->prev = ((ngx_socketio_node_t *) rec)->prev;
     }
 
+    /* whose answers are being forgotten, one after the other */
+
+    if (type == NGX_SOCKETIO_ACK && ((ngx_socketio_ack_t *) rec)->sending) {
+        ((ngx_socketio_ack_t *) was)->received =
+                                        ((ngx_socketio_ack_t *) rec)->received;
+    }
+
     /* of one that has all its attachments nobody looks for the last one */
 
     if (type == NGX_SOCKETIO_EVENT) {
