@@ -22,6 +22,8 @@ static void ngx_socketio_mend_loose_locked(ngx_socketio_zone_t *zone);
 static void ngx_socketio_mend_acks_locked(ngx_socketio_zone_t *zone);
 static void ngx_socketio_mend_conns_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session, uint64_t now);
+static void ngx_socketio_mend_bare_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t session, uint64_t now);
 static void ngx_socketio_mend_session_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t session, uint64_t now);
 static void ngx_socketio_mend_sockets_locked(ngx_socketio_zone_t *zone,
@@ -160,6 +162,7 @@ ngx_socketio_rebuild_mend_locked(ngx_socketio_zone_t *zone)
 
     ngx_socketio_rebuild_each(zone, NGX_SOCKETIO_SESSION, ref) {
         ngx_socketio_mend_conns_locked(zone, ref, now);
+        ngx_socketio_mend_bare_locked(zone, ref, now);
     }
 
     session = ngx_socketio_used_locked(zone, NGX_SOCKETIO_SESSION,
@@ -284,6 +287,14 @@ ngx_socketio_mend_conns_locked(ngx_socketio_zone_t *zone,
     has[NGX_SOCKETIO_CONN_WS] = eio->probe
                          || eio->transport == NGX_SOCKETIO_EIO_WEBSOCKET;
 
+    for (i = 0; i < NGX_SOCKETIO_CONNS; i++) {
+        conn = &session->conns[i];
+
+        if (conn->gen && zone->slots[conn->slot].gen != conn->gen) {
+            conn->gen = 0;
+        }
+    }
+
     if (eio->state == NGX_SOCKETIO_EIO_CLOSED) {
 
         /* nobody will come to say that these have ended */
@@ -298,10 +309,6 @@ ngx_socketio_mend_conns_locked(ngx_socketio_zone_t *zone,
 
     for (i = 0; i < NGX_SOCKETIO_CONNS; i++) {
         conn = &session->conns[i];
-
-        if (conn->gen && zone->slots[conn->slot].gen != conn->gen) {
-            conn->gen = 0;
-        }
 
         if (eio->state == NGX_SOCKETIO_EIO_CLOSED
             || (has[i] != 0) == (conn->gen != 0))
@@ -324,6 +331,44 @@ ngx_socketio_mend_conns_locked(ngx_socketio_zone_t *zone,
 
         zone->ended++;
         ngx_socketio_session_step_locked(zone, ref, event, now);
+    }
+}
+
+
+/*
+ * A socket that its namespace does not have hears of nothing, and a polling
+ * session without a heartbeat would be there for ever.
+ */
+
+static void
+ngx_socketio_mend_bare_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t session_ref, uint64_t now)
+{
+    ngx_uint_t               bare;
+    ngx_socketio_ref_t       ref;
+    ngx_socketio_socket_t   *socket;
+    ngx_socketio_session_t  *session;
+
+    session = ngx_socketio_rec(zone, session_ref);
+
+    if (session->eio.state != NGX_SOCKETIO_EIO_OPENED) {
+        return;
+    }
+
+    bare = (session->eio.transport == NGX_SOCKETIO_EIO_POLLING
+            && session->eio.beat.at == 0);
+
+    for (ref = session->sockets; ref; ref = socket->next) {
+        socket = ngx_socketio_rec(zone, ref);
+        bare |= (socket->state == NGX_SOCKETIO_SOCKET_CONNECTED
+                 && socket->members == 0);
+    }
+
+    if (bare) {
+        zone->ended++;
+        ngx_socketio_session_end_locked(zone, session_ref,
+                                        NGX_SOCKETIO_REASON_TRANSPORT_ERROR,
+                                        now);
     }
 }
 
