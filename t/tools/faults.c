@@ -18,6 +18,8 @@
  *               this becomes 0; 0: nobody dies
  *   2  signal   by which; 0: SIGKILL
  *   3  counted  stores of the worker that is meant, for a test to look at
+ *
+ * What comes before the dirty word is set is not counted: nobody notices it.
  */
 
 
@@ -103,6 +105,7 @@ ngx_socketio_faults_store(void *p)
     if ((u_char *) p < zone
         || (u_char *) p >= shpool->end
         || *shpool->mutex.lock != (ngx_atomic_t) ngx_pid
+        || ngx_socketio_faults_zone->sh->dirty == 0
         || (ngx_socketio_faults->pid
             && ngx_socketio_faults->pid != (uint32_t) ngx_pid))
     {
