@@ -25,6 +25,11 @@ PROVE     = prove
 DEMO_PORT ?= 8080
 CLIENTS   ?= 300
 FAULTS    ?= all
+EACH      ?= 7
+# but one, of too many sessions for its time
+REBUILT   = $(if $(filter $(origin T),command line),$(T),$(filter-out \
+            t/eio_lifecycle.t,$(sort $(wildcard \
+            t/eio_*.t t/hook_*.t t/publish_*.t t/raw_*.t t/sio_*.t))))
 
 ifdef NGINX_SRC
 BUILD     = build/custom
@@ -106,6 +111,12 @@ faults: build faults-build $(SHIMS)
 
 faults-build: ## the module, whose workers die in a hold when told to
 	@t/tools/build-faults.sh
+
+prove-rebuild: ## tests with a zone that is rebuilt at each EACH=7th unlock
+	@CC_OPT="$(CC_OPT) -DNGX_SOCKETIO_REBUILD=$(EACH)" \
+	    t/tools/build-nginx.sh build/rebuild
+	@TEST_NGINX_MODULES=$(abspath build/rebuild) \
+	    $(MAKE) --no-print-directory prove T="$(REBUILT)"
 
 bench:       ## load generators, and how long an emit holds the lock
 bench: build/bench/load build/bench/slow build/bench/hold
@@ -231,5 +242,5 @@ $(BUILD)/configured:
 -include $(wildcard build/unit/*.d build/fuzz/*.d build/plain/*.d build/msan/*.d)
 
 .DEFAULT_GOAL = build
-.PHONY: build unit test prove demo fuzz asan asan-test faults faults-build bench soak lint clean help
+.PHONY: build unit test prove demo fuzz asan asan-test faults faults-build prove-rebuild bench soak lint clean help
 .PHONY: always analyse valgrind msan coverage nginx-tests
