@@ -37,8 +37,12 @@ $w->deaths('connect', fate => 'any',
     make => sub { $w->open($w->other(0), $w->victim) },
     act => sub ($s) {
         # one that is half accepted is closed
-        $s->{done} = $s->send('40{"rooms":["all","own"]}')
-            && ($s->next_packet(5) // '') =~ /^40/;
+        my $ok = $s->send('40{"rooms":["all","own"]}');
+        $s->{answered} = ($s->next_packet(5) // '') =~ /^40/ ? 1 : 0;
+        $s->{done} = $ok && $s->{answered};
+    }, then => sub ($s) {
+        my $n = $s->{answered} + grep { /^40/ } @{$s->{got} // []};
+        return $n == 1 ? undef : "$n answers";
     });
 
 $w->deaths('connect of a websocket', fate => 'gone',

@@ -13,7 +13,7 @@ package Test::SocketIO::Deaths;
 #       act => sub ($s) { $s->emit('x') }, fate => 'gone');
 #   $w->finish;
 #
-# Environment: DEATHS: how many for each operation, default 4.
+# Environment: DEATHS: how many for each operation, default 3.
 
 use v5.36;
 use warnings;
@@ -246,7 +246,7 @@ sub deaths ($self, $name, %o) {
         sleep 0.1;                      # only how many there are
     });
 
-    my $deaths = $ENV{DEATHS} // 4;
+    my $deaths = $ENV{DEATHS} // 3;
     $deaths = $stores if $deaths > $stores;
     my @at = map { 1 + int(($stores - 1) * $_ / ($deaths - 1 || 1)) }
         0 .. $deaths - 1;
