@@ -38,6 +38,10 @@
 #include <setjmp.h>
 
 
+#define FUZZ_STEP   500                     /* ms, of the clock at the end */
+#define FUZZ_DRAIN  600000
+
+
 int fuzz_nginx_main(int argc, char *const *argv);
 
 void __wrap_ngx_process_events_and_timers(ngx_cycle_t *cycle);
@@ -659,7 +663,10 @@ fuzz_expand(u_char *p, size_t len)
 }
 
 
-/* all go, time passes */
+/*
+ * All go, time passes: in steps well below NGX_SOCKETIO_EIO_ASLEEP, or the
+ * worker takes each for a sleep of its own and gives its sessions that time.
+ */
 
 static void
 fuzz_end(void)
@@ -686,9 +693,14 @@ fuzz_end(void)
         fuzz_close(&fuzz_hooks[i], 1);
     }
 
-    for (i = 0; i < 300 && fuzz_left(); i++) {
-        fuzz_pump();
-        fuzz_msec += i < 20 ? 500 : 2000;
+    for (i = 0; i < FUZZ_DRAIN / FUZZ_STEP && fuzz_left(); i++) {
+        __real_ngx_process_events_and_timers((ngx_cycle_t *) ngx_cycle);
+
+        if (i % 4 == 0) {
+            fuzz_pump();
+        }
+
+        fuzz_msec += FUZZ_STEP;
     }
 
     if (fuzz_left()) {
