@@ -184,6 +184,7 @@ build/msan/%: t/unit/%.c
 	clang $(ALONE) -fsanitize=memory -fno-sanitize-recover=memory \
 	    -fsanitize-memory-track-origins -It/unit -o $@ $< -lz
 
+STORES    = -fsanitize-coverage=func,trace-pc-guard,trace-stores
 COVERAGE  = -fprofile-instr-generate -fcoverage-mapping
 
 build/coverage/bin/%: t/unit/%.c
@@ -193,6 +194,11 @@ build/coverage/bin/%: t/unit/%.c
 build/coverage/bin/store_%: t/unit/store_%.c | $(BUILD)/configured
 	@mkdir -p $(@D)
 	clang $(STORE) $(COVERAGE) -o $@ $<
+
+build/coverage/bin/store_death_test: t/unit/store_death_test.c \
+    | $(BUILD)/configured
+	@mkdir -p $(@D)
+	clang $(STORE) $(COVERAGE) $(STORES) -o $@ $<
 
 build/coverage/bin/fuzz_%: t/fuzz/fuzz_%.c
 	@mkdir -p $(@D)
@@ -207,8 +213,7 @@ build/coverage/bin/fuzz_store: t/fuzz/fuzz_store.c | $(BUILD)/configured
 
 build/unit/store_death_test: t/unit/store_death_test.c | $(BUILD)/configured
 	@mkdir -p $(@D)
-	clang $(STORE) $(SANITIZE) \
-	    -fsanitize-coverage=func,trace-pc-guard,trace-stores -o $@ $<
+	clang $(STORE) $(SANITIZE) $(STORES) -o $@ $<
 
 build/bench/load build/bench/slow: build/bench/%: t/bench/%.c t/bench/wire.h
 	@mkdir -p $(@D)
@@ -239,7 +244,8 @@ build/fuzz/fuzz_store: t/fuzz/fuzz_store.c | $(BUILD)/configured
 $(BUILD)/configured:
 	@t/tools/build-nginx.sh $(BUILD)
 
--include $(wildcard build/unit/*.d build/fuzz/*.d build/plain/*.d build/msan/*.d)
+-include $(wildcard build/unit/*.d build/fuzz/*.d build/plain/*.d build/msan/*.d \
+    build/coverage/bin/*.d)
 
 .DEFAULT_GOAL = build
 .PHONY: build unit test prove demo fuzz asan asan-test faults faults-build prove-rebuild bench soak lint clean help
