@@ -243,6 +243,29 @@ for my $from ('polling', 'websocket') {
         'sio 121: by its rooms and excepts');
 }
 
+# The same with more names than an entry has place for in itself, which exist
+# only as long as somebody is in those rooms.
+{
+    my @many = map { "y$_" } 1 .. 40;
+    my $c = ready('websocket', 0, { rooms => ['mine'] });
+    my $other = up('websocket', 1, { rooms => \@many });
+    lose($c);
+
+    publish({ room => [@many, 'mine'], event => 'a' });
+    publish({ room => \@many, event => 'b' });
+    publish({ all => \1, event => 'c', except => \@many });
+    publish({ all => \1, event => 'd', except => [@many, 'mine'] });
+    publish({ room => ['mine', @many], event => 'e',
+        except => [@many[0 .. 19], $other->{id}] });
+    publish({ op => 'leave', all => \1, room => \@many });
+
+    my $d = back($c, 'polling', 1);
+    is($d->{id}, $c->{id}, 'sio 121: back');
+    is(missed($d), '42["a"] 42["c"] 42["e"]', 'sio 121: by many names');
+    is($other->{s}->next_packet =~ s/,"[\w-]{11}"\]$/]/r, "42[\"$_\"]",
+        "sio 121: of others: $_") for qw/a b/;
+}
+
 # Other namespaces have sockets, and pids, of their own.
 {
     my $c = ready('websocket', 0, {}, nsp => '/custom');
