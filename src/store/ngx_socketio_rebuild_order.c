@@ -272,13 +272,15 @@ static ngx_socketio_ref_t
 ngx_socketio_merge_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_sort_t *sort, ngx_socketio_ref_t one, ngx_socketio_ref_t two)
 {
-    ngx_socketio_ref_t  head, *link;
+    ngx_socketio_ref_t   head, *link;
+    ngx_socketio_cmp_pt  cmp;
 
+    cmp = sort->cmp;
     link = &head;
 
     while (one && two) {
 
-        if (sort->cmp(zone, one, two) <= 0) {
+        if (cmp(zone, one, two) <= 0) {
             *link = one;
             link = ngx_socketio_sort_link_locked(zone, sort, one);
             one = *link;

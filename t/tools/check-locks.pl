@@ -22,11 +22,13 @@ use File::Basename qw/dirname/;
 use File::Path qw/make_path/;
 use File::Temp qw/tempdir/;
 
-# they are the lock; _create runs before any other process knows the zone
+# they are the lock; _create runs before any other process knows the zone; the
+# last two tell the time that a rebuild takes, and, in debug builds, its end
 
 my %own = map { ("ngx_socketio_$_" => 1) }
     qw/zone_lock zone_unlock zone_release zone_create
-       mutex_lock mutex_spin mutex_wait mutex_stuck/;
+       mutex_lock mutex_spin mutex_wait mutex_stuck
+       zone_mend_locked rebuild_check_locked/;
 
 my $forbidden = qr/^(?:
     ngx_(?:log_error|log_error_core|log_debug\d*|log_abort
