@@ -252,7 +252,8 @@ ngx_socketio_digest_acks_locked(ngx_socketio_zone_t *zone)
         h = ngx_socketio_digest_mix(ack->rec.gen, ref);
         h = ngx_socketio_digest_mix(h, ack->refs);
         h = ngx_socketio_digest_mix(h, ack->expected);
-        h = ngx_socketio_digest_mix(h, ack->token ? 0 : ack->received);
+        h = ngx_socketio_digest_mix(h, (ack->token || ack->sending)
+                                       ? 0 : ack->received);
         h = ngx_socketio_digest_mix(h, ngx_socketio_digest_set(zone,
                             ack->awaited, ngx_socketio_event_t, ack_next));
 

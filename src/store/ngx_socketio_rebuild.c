@@ -15,6 +15,13 @@
 #include "store/ngx_socketio_status.h"
 
 
+/*
+ * Each 256 pages, of a reference: who waits for the lock must not take one
+ * that rebuilds a large zone for one that has been stopped.
+ */
+#define NGX_SOCKETIO_SIGN  16
+
+
 static void ngx_socketio_rebuild_pages_locked(ngx_socketio_zone_t *zone);
 static void ngx_socketio_rebuild_page_locked(ngx_socketio_zone_t *zone,
     uint32_t page);
@@ -54,11 +61,17 @@ ngx_socketio_ref_t
 ngx_socketio_rebuild_next_locked(ngx_socketio_zone_t *zone, ngx_uint_t type,
     ngx_socketio_ref_t after)
 {
-    ngx_uint_t  pages;
+    ngx_uint_t          pages;
+    ngx_socketio_ref_t  ref;
 
     pages = 0;
+    ref = ngx_socketio_walk_locked(zone, type, after, &pages);
 
-    return ngx_socketio_walk_locked(zone, type, after, &pages);
+    if (ref >> NGX_SOCKETIO_SIGN != after >> NGX_SOCKETIO_SIGN) {
+        zone->sh->holds++;
+    }
+
+    return ref;
 }
 
 

@@ -186,7 +186,8 @@ typedef struct {
 
     ngx_socketio_stats_t       stats;
 
-    uint64_t                   holds;       /* of the lock, ever */
+    uint64_t                   holds;       /* of the lock, ever; a rebuild
+                                               counts as many */
     ngx_socketio_gauges_t      now;
     ngx_socketio_counters_t    retired;     /* of slots that are no more */
 } ngx_socketio_zone_sh_t;

@@ -136,6 +136,7 @@ static scramble_field_t  scramble_header[] = {
     FIELD(0, zone_sh, stats.sessions, CACHE),
     FIELD(0, zone_sh, stats.sockets, CACHE),
     FIELD(0, zone_sh, stats.rooms, CACHE),
+    FIELD(0, zone_sh, holds, LINK),
     FIELD(0, zone_sh, now, CACHE)
 };
 
