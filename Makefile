@@ -205,7 +205,8 @@ build/coverage/bin/fuzz_%: t/fuzz/fuzz_%.c
 	clang $(ALONE) $(COVERAGE) -fsanitize=fuzzer -It/fuzz -o $@ $< -lz \
 	    -ljansson
 
-build/coverage/bin/fuzz_store: t/fuzz/fuzz_store.c | $(BUILD)/configured
+build/coverage/bin/fuzz_store build/coverage/bin/fuzz_rebuild: \
+build/coverage/bin/%: t/fuzz/%.c | $(BUILD)/configured
 	@mkdir -p $(@D)
 	clang $(STORE) $(COVERAGE) -fsanitize=fuzzer -o $@ $<
 
@@ -237,7 +238,8 @@ build/fuzz/%: t/fuzz/%.c
 build/fuzz/fuzz_worker: always
 	@t/tools/build-fuzz-worker.sh
 
-build/fuzz/fuzz_store: t/fuzz/fuzz_store.c | $(BUILD)/configured
+build/fuzz/fuzz_store build/fuzz/fuzz_rebuild: \
+build/fuzz/%: t/fuzz/%.c | $(BUILD)/configured
 	@mkdir -p $(@D)
 	clang $(STORE) $(SANITIZE) -fsanitize=fuzzer -o $@ $<
 
