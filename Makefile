@@ -118,9 +118,10 @@ prove-rebuild: ## tests with a zone that is rebuilt at each EACH=7th unlock
 	@TEST_NGINX_MODULES=$(abspath build/rebuild) \
 	    $(MAKE) --no-print-directory prove T="$(REBUILT)"
 
-bench:       ## load generators, and how long an emit holds the lock
+bench:       ## load generators; how long emits and rebuilds hold the lock
 bench: build/bench/load build/bench/slow build/bench/hold
 	build/bench/hold
+	build/bench/hold rebuild
 
 analyse:     ## static analysers: cppcheck, clang, clang-tidy, gcc (A=... some)
 	@t/tools/install-deps.sh build analyse

@@ -9,6 +9,7 @@
  * store alone, no nginx.  Prints the time of one emit and of a member.
  *
  *   hold [MEMBERS ...]
+ *   hold rebuild           how long who finds a full zone dirty has the lock
  */
 
 
@@ -60,6 +61,8 @@
 
 #define ZONE    ((size_t) 256 << 20)
 #define EMITS   50
+#define FULL    ((size_t) 64 << 20)         /* the zone that is rebuilt */
+#define NODES   100000                      /* in one mailbox */
 
 
 static ngx_slab_pool_t      pool;
@@ -196,16 +199,77 @@ measure(unsigned from, unsigned members)
 }
 
 
+static void
+rebuild(const char *what)
+{
+    double  t;
+
+    zone.sh->dirty = 1;
+    t = now();
+    ngx_socketio_zone_lock(&zone);
+    t = now() - t;
+
+    printf("%s, %u of %u pages used: rebuilt in %.1f ms, %u records "
+           "discarded\n", what,
+           (unsigned) (zone.sh->npages - zone.sh->free_pages),
+           (unsigned) zone.sh->npages, t / 1000, (unsigned) zone.discarded);
+
+    ngx_socketio_zone_unlock(&zone);
+}
+
+
+/* one mailbox that is long, then sessions, sockets, members, events */
+
+static void
+rebuild_full(void)
+{
+    unsigned              i;
+    ngx_str_t             text = ngx_string("\x81\x01x");
+    ngx_socketio_ref_t    ref, message;
+    ngx_socketio_node_t  *node;
+    ngx_socketio_slot_t  *slot;
+
+    message = ngx_socketio_message_make_lock(&zone, &text, 1);
+    slot = &zone.slots[zone.slot];
+
+    for (i = 0; i < NODES; i++) {
+        ref = ngx_socketio_node_alloc_locked(&zone, message,
+                                             NGX_SOCKETIO_TO_ROOM);
+        node = ngx_socketio_rec(&zone, ref);
+        node->owner = (ngx_socketio_ref_t) zone.slot;
+        node->seq = ++zone.sh->seq;
+        ngx_socketio_used(node);
+        ngx_socketio_nodes_add_locked(&zone, &slot->mailbox,
+                                      &slot->mailbox_tail, ref);
+        slot->mailbox_n++;
+    }
+
+    ngx_socketio_message_release_locked(&zone, message);
+    ngx_socketio_zone_unlock(&zone);
+
+    rebuild("100000 nodes in a mailbox");
+
+    /* a part is kept for who is in */
+
+    for (i = 0; zone.sh->free_pages > zone.sh->npages / 12; i++) {
+        member(i);
+    }
+
+    rebuild("... and as many sessions as there is room for");
+}
+
+
 int
 main(int argc, char **argv)
 {
     int       i;
-    unsigned  from, n;
+    unsigned  from, full, n;
 
     static unsigned  sizes[] = { 100, 1000, 10000 };
 
     stub_clock(1000);
-    pool.pfree = ZONE / 4096;
+    full = argc > 1 && strcmp(argv[1], "rebuild") == 0;
+    pool.pfree = (full ? FULL : ZONE) / 4096;
     shm.shm.addr = (u_char *) &pool;
     zone.wake = nothing;
 
@@ -213,6 +277,11 @@ main(int argc, char **argv)
         || ngx_socketio_slot_claim(&zone, 0) != NGX_OK)
     {
         return 2;
+    }
+
+    if (full) {
+        rebuild_full();
+        return 0;
     }
 
     for (from = 0, i = 0; i < (argc > 1 ? argc - 1 : 3); i++) {
