@@ -38,10 +38,14 @@ sub pidfile ($name = 'nginx.pid') {
     return $pid;
 }
 
-# nginx ignores USR2 with "daemon off".
+# nginx ignores USR2 with "daemon off", and its successor has no environment
+# but what is named: a sanitizer wants its options there, too.
 sub start () {
     my $conf = $t->_expand(<<'CONF', BACKEND => $b->port);
 %%TEST_GLOBALS%%
+env ASAN_OPTIONS;
+env LSAN_OPTIONS;
+env UBSAN_OPTIONS;
 events { }
 http {
     %%TEST_GLOBALS_HTTP%%
