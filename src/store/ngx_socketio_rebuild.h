@@ -41,6 +41,24 @@ void ngx_socketio_rebuild_truths_locked(ngx_socketio_zone_t *zone);
 void ngx_socketio_rebuild_links_locked(ngx_socketio_zone_t *zone);
 void ngx_socketio_rebuild_order_locked(ngx_socketio_zone_t *zone);
 
+/* truths: records of these types, NGX_OK: it is good */
+ngx_int_t ngx_socketio_truth_ack_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref);
+ngx_int_t ngx_socketio_truth_event_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref);
+/* a session that has lost something is ended */
+void ngx_socketio_truth_break_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t session);
+/* chains of bytes, then the chunks that are in none */
+ngx_int_t ngx_socketio_chain_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, ngx_socketio_ref_t owner, size_t *len,
+    ngx_socketio_ref_t *last);
+ngx_int_t ngx_socketio_chain_of_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, ngx_socketio_ref_t owner, size_t len);
+void ngx_socketio_chain_leave_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_ref_t ref, ngx_uint_t n);
+void ngx_socketio_truths_chunks_locked(ngx_socketio_zone_t *zone);
+
 /* the used record behind this one; 0: the first, or there are no more */
 ngx_socketio_ref_t ngx_socketio_rebuild_next_locked(
     ngx_socketio_zone_t *zone, ngx_uint_t type, ngx_socketio_ref_t after);

@@ -17,11 +17,6 @@
 #include "store/ngx_socketio_bytes.h"
 
 
-/* "used" of a chunk that its owner's chain has */
-
-#define NGX_SOCKETIO_REACHED  2
-
-
 typedef ngx_int_t (*ngx_socketio_truth_pt)(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref);
 
@@ -47,18 +42,6 @@ static ngx_int_t ngx_socketio_truth_lost_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref);
 static ngx_int_t ngx_socketio_truth_member_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref);
-static ngx_int_t ngx_socketio_truth_ack_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t ref);
-static ngx_int_t ngx_socketio_truth_event_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t ref);
-static ngx_int_t ngx_socketio_truth_awaited_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_event_t *event);
-static ngx_int_t ngx_socketio_truth_entry_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_event_t *event);
-static ngx_int_t ngx_socketio_truth_partial_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_event_t *event);
-static ngx_int_t ngx_socketio_truth_texts_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t ref);
 static ngx_int_t ngx_socketio_truth_message_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref);
 static ngx_int_t ngx_socketio_truth_log_locked(ngx_socketio_zone_t *zone,
@@ -68,22 +51,8 @@ static ngx_int_t ngx_socketio_truth_node_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref);
 static ngx_int_t ngx_socketio_truth_key_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref);
-static void ngx_socketio_truths_chunks_locked(ngx_socketio_zone_t *zone);
-static ngx_uint_t ngx_socketio_chunk_owned_locked(ngx_socketio_zone_t *zone,
-    void *record);
 static ngx_socketio_room_t *ngx_socketio_truth_nsp_locked(
     ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref);
-static ngx_int_t ngx_socketio_chain_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t ref, ngx_socketio_ref_t owner, size_t *len,
-    ngx_socketio_ref_t *last);
-static ngx_int_t ngx_socketio_chain_of_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t ref, ngx_socketio_ref_t owner, size_t len);
-static void ngx_socketio_chain_leave_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t ref, ngx_uint_t n);
-static ngx_socketio_chunk_t *ngx_socketio_chunk_locked(
-    ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref);
-static void ngx_socketio_truth_break_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t session);
 
 
 void
@@ -397,227 +366,6 @@ ngx_socketio_truth_member_locked(ngx_socketio_zone_t *zone,
 
 
 static ngx_int_t
-ngx_socketio_truth_ack_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t ref)
-{
-    ngx_socketio_ack_t  *ack;
-
-    ack = ngx_socketio_rec(zone, ref);
-
-    if (ack->token == 0
-        && (ack->conn.gen == 0
-            || ack->conn.slot >= zone->sh->nslots
-            || zone->slots[ack->conn.slot].gen != ack->conn.gen))
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_socketio_chain_of_locked(zone, ack->token, ref,
-                                        ack->token_len);
-}
-
-
-/* an answer for who waits, awaited, an entry, or one that lacks attachments */
-
-static ngx_int_t
-ngx_socketio_truth_event_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t ref)
-{
-    ngx_int_t                rc;
-    ngx_socketio_ack_t      *ack;
-    ngx_socketio_event_t    *event;
-    ngx_socketio_session_t  *session;
-
-    event = ngx_socketio_rec(zone, ref);
-
-    if (event->session == 0) {
-        ack = (event->rec.kind == NGX_SOCKETIO_EVENT_ACK)
-              ? ngx_socketio_used_locked(zone, NGX_SOCKETIO_ACK,
-                                         (ngx_socketio_ref_t) event->ack)
-              : NULL;
-
-        if (ack == NULL || ack->token) {
-            return NGX_ERROR;
-        }
-
-        event->socket = 0;
-
-        return ngx_socketio_truth_texts_locked(zone, ref);
-    }
-
-    session = ngx_socketio_used_locked(zone, NGX_SOCKETIO_SESSION,
-                                       event->session);
-
-    if (session == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (event->order) {
-        rc = ngx_socketio_truth_entry_locked(zone, event);
-
-    } else if (event->rec.kind >= NGX_SOCKETIO_EVENT_ACK
-               && event->rec.kind <= NGX_SOCKETIO_EVENT_ACK_GONE)
-    {
-        return ngx_socketio_truth_awaited_locked(zone, event);
-
-    } else {
-        rc = ngx_socketio_truth_partial_locked(zone, event);
-    }
-
-    if (rc != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_socketio_truth_texts_locked(zone, ref) != NGX_OK) {
-        ngx_socketio_truth_break_locked(zone, event->session);
-        return NGX_ERROR;
-    }
-
-    if (event->order == 0) {
-        session->partial = ref;
-    }
-
-    return NGX_OK;
-}
-
-
-/* an answer that had begun to come has not come: its chunks are nobody's */
-
-static ngx_int_t
-ngx_socketio_truth_awaited_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_event_t *event)
-{
-    ngx_socketio_socket_t  *socket;
-
-    socket = ngx_socketio_used_locked(zone, NGX_SOCKETIO_SOCKET,
-                                      event->socket);
-
-    if (socket == NULL
-        || socket->session != event->session
-        || (socket->state != NGX_SOCKETIO_SOCKET_CONNECTED
-            && socket->state != NGX_SOCKETIO_SOCKET_ENDED)
-        || ngx_socketio_used_locked(zone, NGX_SOCKETIO_ACK,
-                                    (ngx_socketio_ref_t) event->ack)
-           == NULL)
-    {
-        return NGX_ERROR;
-    }
-
-    event->rec.kind = NGX_SOCKETIO_EVENT_ACK;
-    event->body = 0;
-    event->body_len = 0;
-    event->attached = 0;
-    event->attached_len = 0;
-    event->attachments = 0;
-    event->got = 0;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_socketio_truth_entry_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_event_t *event)
-{
-    ngx_socketio_ack_t      *ack;
-    ngx_socketio_socket_t   *socket;
-    ngx_socketio_session_t  *session;
-
-    session = ngx_socketio_rec(zone, event->session);
-    socket = ngx_socketio_used_locked(zone, NGX_SOCKETIO_SOCKET,
-                                      event->socket);
-
-    if (socket == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (socket->session != event->session) {
-
-        /* of one that did not come back after all: its number is free */
-
-        if (socket->seq == event->seq + 1) {
-            socket->seq = event->seq;
-        }
-
-        return NGX_ERROR;
-    }
-
-    if (!session->hooked
-        || event->rec.kind == NGX_SOCKETIO_EVENT_DROPPED
-        || event->rec.kind > NGX_SOCKETIO_EVENT_ACK_GONE
-        || event->got != event->attachments)
-    {
-        return NGX_ERROR;
-    }
-
-    if (event->rec.kind < NGX_SOCKETIO_EVENT_ACK) {
-        return NGX_OK;
-    }
-
-    ack = ngx_socketio_used_locked(zone, NGX_SOCKETIO_ACK,
-                                   (ngx_socketio_ref_t) event->ack);
-
-    return (ack && ack->token) ? NGX_OK : NGX_ERROR;
-}
-
-
-static ngx_int_t
-ngx_socketio_truth_partial_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_event_t *event)
-{
-    ngx_socketio_socket_t   *socket;
-    ngx_socketio_session_t  *session;
-
-    session = ngx_socketio_rec(zone, event->session);
-
-    if (session->partial
-        || event->got >= event->attachments
-        || event->rec.kind == NGX_SOCKETIO_EVENT_CONNECT
-        || event->rec.kind == NGX_SOCKETIO_EVENT_RECOVERED
-        || event->rec.kind > NGX_SOCKETIO_EVENT_ACK_PART
-        || session->eio.state != NGX_SOCKETIO_EIO_OPENED)
-    {
-        return NGX_ERROR;
-    }
-
-    socket = ngx_socketio_used_locked(zone, NGX_SOCKETIO_SOCKET,
-                                      event->socket);
-
-    if (socket == NULL
-        || socket->session != event->session
-        || socket->state != NGX_SOCKETIO_SOCKET_CONNECTED)
-    {
-        event->socket = 0;
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_socketio_truth_texts_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t ref)
-{
-    size_t                 len;
-    ngx_socketio_event_t  *event;
-
-    event = ngx_socketio_rec(zone, ref);
-
-    if (ngx_socketio_chain_of_locked(zone, event->body, ref, event->body_len)
-        != NGX_OK
-        || ngx_socketio_chain_locked(zone, event->attached, ref, &len,
-                                     &event->attached_tail)
-           != NGX_OK
-        || len != event->attached_len)
-    {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
 ngx_socketio_truth_message_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref)
 {
@@ -777,44 +525,6 @@ ngx_socketio_truth_key_locked(ngx_socketio_zone_t *zone,
 }
 
 
-static void
-ngx_socketio_truths_chunks_locked(ngx_socketio_zone_t *zone)
-{
-    ngx_uint_t           type;
-    ngx_socketio_ref_t   ref;
-    ngx_socketio_rec_t  *rec;
-
-    for (type = NGX_SOCKETIO_BYTES; type < NGX_SOCKETIO_TYPES; type++) {
-
-        ngx_socketio_rebuild_each(zone, type, ref) {
-            rec = ngx_socketio_rec(zone, ref);
-
-            if (rec->used == NGX_SOCKETIO_REACHED
-                && ngx_socketio_chunk_owned_locked(zone, rec))
-            {
-                rec->used = 1;
-
-            } else {
-                ngx_socketio_rebuild_discard_locked(zone, rec);
-            }
-        }
-    }
-}
-
-
-/* 0: its owner was found to be good, and then not */
-
-static ngx_uint_t
-ngx_socketio_chunk_owned_locked(ngx_socketio_zone_t *zone, void *record)
-{
-    ngx_socketio_chunk_t  *chunk;
-
-    chunk = record;
-
-    return ((ngx_socketio_rec_t *) ngx_socketio_rec(zone, chunk->owner))->used;
-}
-
-
 /* NULL: that is no namespace */
 
 static ngx_socketio_room_t *
@@ -829,124 +539,9 @@ ngx_socketio_truth_nsp_locked(ngx_socketio_zone_t *zone,
 }
 
 
-static ngx_int_t
-ngx_socketio_chain_of_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t ref, ngx_socketio_ref_t owner, size_t len)
-{
-    size_t              n;
-    ngx_socketio_ref_t  last;
-
-    if (ngx_socketio_chain_locked(zone, ref, owner, &n, &last) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (n != len) {
-        ngx_socketio_chain_leave_locked(zone, ref, (ngx_uint_t) -1);
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
-/*
- * Whether all of a chain is its owner's, in order; those of attachments, each
- * of which begins at 0, follow one another.  Chains are never changed while
- * they are read, which takes no lock, so neither are they here.
- */
-
-static ngx_int_t
-ngx_socketio_chain_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t head,
-    ngx_socketio_ref_t owner, size_t *len, ngx_socketio_ref_t *last)
-{
-    size_t                 pos;
-    ngx_uint_t             n;
-    ngx_socketio_ref_t     ref;
-    ngx_socketio_chunk_t  *chunk;
-
-    *len = 0;
-    *last = 0;
-    pos = 0;
-    n = 0;
-
-    for (ref = head; ref; ref = chunk->next) {
-        chunk = ngx_socketio_chunk_locked(zone, ref);
-
-        if (chunk == NULL
-            || chunk->owner != owner
-            || (chunk->pos != pos && chunk->pos != 0))
-        {
-            break;
-        }
-
-        pos = chunk->pos + chunk->len;
-        *len += chunk->len;
-        *last = ref;
-        n++;
-
-        chunk->used = NGX_SOCKETIO_REACHED;
-    }
-
-    if (ref == 0) {
-        return NGX_OK;
-    }
-
-    ngx_socketio_chain_leave_locked(zone, head, n);
-
-    return NGX_ERROR;
-}
-
-
-/* n at the most: they are freed with all others that nobody has */
-
-static void
-ngx_socketio_chain_leave_locked(ngx_socketio_zone_t *zone,
-    ngx_socketio_ref_t ref, ngx_uint_t n)
-{
-    ngx_socketio_chunk_t  *chunk;
-
-    for ( /* void */ ; ref && n--; ref = chunk->next) {
-        chunk = ngx_socketio_rec(zone, ref);
-        chunk->used = 1;
-    }
-}
-
-
-/* NULL: there is none, or another chain has it */
-
-static ngx_socketio_chunk_t *
-ngx_socketio_chunk_locked(ngx_socketio_zone_t *zone, ngx_socketio_ref_t ref)
-{
-    uint32_t               page;
-    ngx_uint_t             type;
-    ngx_socketio_chunk_t  *chunk;
-
-    page = ref >> 8;
-
-    if (page == 0 || page > zone->sh->npages) {
-        return NULL;
-    }
-
-    type = zone->table[page - 1].type;
-
-    if (type < NGX_SOCKETIO_BYTES) {
-        return NULL;
-    }
-
-    chunk = ngx_socketio_used_locked(zone, type, ref);
-
-    return (chunk
-            && chunk->used == 1
-            && chunk->len
-            && chunk->len <= ngx_socketio_record_sizes[type]
-                             - sizeof(ngx_socketio_chunk_t))
-           ? chunk : NULL;
-}
-
-
 /* closes a session, if it is one; what that means is done by who mends */
 
-static void
+void
 ngx_socketio_truth_break_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_ref_t ref)
 {

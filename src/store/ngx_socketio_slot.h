@@ -59,6 +59,12 @@ void ngx_socketio_mailbox_put_locked(ngx_socketio_zone_t *zone,
  * without the lock.
  */
 ngx_uint_t ngx_socketio_behind(ngx_socketio_zone_t *zone, uint64_t now);
+/* for store/: all of it to the held list */
+void ngx_socketio_mailbox_hold_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_slot_t *slot);
+/* for store/: what it has not read is freed, it starts afresh */
+void ngx_socketio_slot_overrun_locked(ngx_socketio_zone_t *zone,
+    ngx_socketio_slot_t *slot);
 /* another slot that takes inboxes; nslots if there is none */
 ngx_uint_t ngx_socketio_slot_other_locked(ngx_socketio_zone_t *zone);
 

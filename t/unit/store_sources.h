@@ -27,6 +27,7 @@
 #include "proto/ngx_socketio_sio.c"
 #include "proto/ngx_socketio_ws_frame.c"
 #include "store/ngx_socketio_zone.c"
+#include "store/ngx_socketio_page.c"
 
 
 static void
@@ -181,6 +182,7 @@ static ngx_uint_t  store_ack_hold = 1;
 #include "store/ngx_socketio_budget.c"
 #include "store/ngx_socketio_session.c"
 #include "store/ngx_socketio_slot.c"
+#include "store/ngx_socketio_bury.c"
 #include "store/ngx_socketio_wheel.c"
 #include "store/ngx_socketio_exchange.c"
 #include "store/ngx_socketio_upgrade.c"
@@ -201,6 +203,8 @@ static ngx_uint_t  store_ack_hold = 1;
 #include "store/ngx_socketio_say.c"
 #include "store/ngx_socketio_rebuild.c"
 #include "store/ngx_socketio_rebuild_truths.c"
+#include "store/ngx_socketio_rebuild_entries.c"
+#include "store/ngx_socketio_rebuild_chains.c"
 #include "store/ngx_socketio_rebuild_links.c"
 #include "store/ngx_socketio_rebuild_order.c"
 #include "store/ngx_socketio_digest.c"
