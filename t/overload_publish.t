@@ -31,9 +31,8 @@ sub queues () {
         ->{queues};
 }
 
-# A stream of commands on worker 0, which may not all be taken.
-sub stream ($n) {
-    my $c = $t->connect_to_worker(0);
+# A stream of commands on a connection of worker 0, which may not all be taken.
+sub stream ($c, $n) {
     my $lines = join '', map { qq({"sid":"$ws->{id}","event":"m","args":[$_]}\n) }
         1 .. $n;
     $c->request('POST', '/_publish', body => $lines);
@@ -42,8 +41,11 @@ sub stream ($n) {
 
 my $N = 12_000;                         # a mailbox of 2m has room for less
 
+# While worker 1 is stopped it takes connections, and nobody hears of it.
+my @c = map { $t->connect_to_worker(0) } 1 .. 3;
+
 kill STOP => $pids[1];
-my $c = stream($N);
+my $c = stream($c[0], $N);
 ok(eventually(sub { queues()->{waits} > 0 }, 5), 'the publisher waits');
 my $q = queues();
 cmp_ok($q->{mailbox}, '<', $N, 'not all has been taken');
@@ -64,14 +66,14 @@ is($p->next_packet, '42["echo"]', 'the batch was sent then');
 is(queues()->{overrun}, 0, 'still nobody is overrun');
 
 # Two healthy workers and a publisher as fast as it can.
-$c = stream($N);
+$c = stream($c[1], $N);
 is(scalar($ws->collect($N, 20)), $N, 'a burst');
 $c->response(10);
 is(queues()->{overrun}, 0, 'is no harm');
 
 # One that stays stopped: others go on, it starts afresh.
 kill STOP => $pids[1];
-$c = stream($N);
+$c = stream($c[2], $N);
 ok(eventually(sub { queues()->{overrun} }, 25), 'overrun, in the end');
 ok($c->response(10), 'the publisher goes on');
 kill CONT => $pids[1];

@@ -158,7 +158,7 @@ ngx_socketio_emit_end_locked(ngx_socketio_fanout_t *f, ngx_int_t rc)
         keyed = ngx_socketio_rec(f->zone, sh->emit_key);
         keyed->count = (uint32_t) f->count;
         ngx_socketio_order();
-        keyed->rec.kind = NGX_SOCKETIO_KEY_RAN;
+        keyed->rec.kind = NGX_SOCKETIO_KEY_SENT;
         ngx_socketio_order();
     }
 

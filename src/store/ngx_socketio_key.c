@@ -54,7 +54,8 @@ ngx_socketio_key_take(ngx_socketio_zone_t *zone, ngx_socketio_name_t *key,
         /* those behind the few above wait for the tick: time is up though */
 
         if (keyed->deadline <= now
-            || ngx_socketio_key_left_locked(zone, keyed))
+            || (keyed->rec.kind == NGX_SOCKETIO_KEY_RUNS
+                && ngx_socketio_key_left_locked(zone, keyed)))
         {
             ngx_socketio_key_free_locked(zone, ref);
             ref = 0;
@@ -72,7 +73,9 @@ ngx_socketio_key_take(ngx_socketio_zone_t *zone, ngx_socketio_name_t *key,
             rc = NGX_OK;
         }
 
-    } else if (keyed->rec.kind == NGX_SOCKETIO_KEY_RUNS) {
+    } else if (keyed->rec.kind != NGX_SOCKETIO_KEY_RAN
+               && !ngx_socketio_key_left_locked(zone, keyed))
+    {
         rc = NGX_DECLINED;
 
     } else {
@@ -174,14 +177,13 @@ ngx_socketio_key_find_locked(ngx_socketio_zone_t *zone,
 }
 
 
-/* who ran its command has died before it had an effect */
+/* who ran its command has died */
 
 static ngx_uint_t
 ngx_socketio_key_left_locked(ngx_socketio_zone_t *zone,
     ngx_socketio_keyed_t *keyed)
 {
-    return keyed->rec.kind == NGX_SOCKETIO_KEY_RUNS
-           && zone->slots[keyed->rec.link].gen != keyed->slot_gen;
+    return zone->slots[keyed->rec.link].gen != keyed->slot_gen;
 }
 
 

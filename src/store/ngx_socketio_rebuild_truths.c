@@ -453,7 +453,7 @@ ngx_socketio_truth_emit_locked(ngx_socketio_zone_t *zone)
     keyed = ngx_socketio_used_locked(zone, NGX_SOCKETIO_KEY,
                                      zone->sh->emit_key);
 
-    if (keyed && keyed->rec.kind == NGX_SOCKETIO_KEY_RAN) {
+    if (keyed && keyed->rec.kind != NGX_SOCKETIO_KEY_RUNS) {
         zone->sh->emitting = 0;
     }
 }

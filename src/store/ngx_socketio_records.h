@@ -338,6 +338,7 @@ typedef struct {
 
 enum {
     NGX_SOCKETIO_KEY_RUNS = 0,              /* rec.kind of a key */
+    NGX_SOCKETIO_KEY_SENT,                  /* ... and all have its message */
     NGX_SOCKETIO_KEY_RAN
 };
 

@@ -71,7 +71,7 @@ main(() =>
                 'error',
                 'constructor',
                 'a"b\\',
-                'x'.repeat(2000)
+                'x'.repeat(1000)
             ];
             for (const n of names) {
                 c.on(n, echo);
